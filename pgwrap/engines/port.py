@@ -1,0 +1,191 @@
+"""What pgwrap asks of an engine. An engine never runs anything: it turns intents into commands, and text into facts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from pgwrap.domain.command import Command, Conversation, Outcome
+from pgwrap.domain.facts import Backup, BackupType, Observation
+from pgwrap.domain.model import Cluster, EngineInstance, EngineKind, Path, Repository, Secret
+from pgwrap.domain.plan import PostgresSetting, Slot, WriteFile
+
+_DIGITS = re.compile(r"\d+(?:\.\d+)*")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class EngineVersion:
+    """A released version; compares by its numbers, so 2.9 < 2.45 < 2.55.1."""
+
+    numbers: tuple[int, ...]
+
+    @classmethod
+    def parse(cls, text: str) -> EngineVersion:
+        """The first dotted number in `text` ("pgBackRest 2.55.1", "3.4.0 Barman by …"); ValueError when there is none."""
+        match = _DIGITS.search(text)
+        if match is None:
+            raise ValueError(f"no version number in {text!r}")
+        return cls(tuple(int(part) for part in match[0].split(".")))
+
+    def __str__(self) -> str:
+        return ".".join(str(number) for number in self.numbers)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remark:
+    """What an engine, or this version of it, makes of a word in the spec."""
+
+    path: Path
+    """The word's full path in the spec, for its file:line:column."""
+    severity: Literal["error", "warning"]
+    message: str
+    hint: str = ""
+    """The nearest thing that works."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenderRequest:
+    """Everything an engine needs to write its native files for one installation."""
+
+    instance: EngineInstance
+    clusters: tuple[Cluster, ...]
+    """Every active cluster of this installation, whichever were named on the command line."""
+    version: EngineVersion
+    secret: Callable[[Secret], str]
+    """Resolves a reference; raises SpecError when it cannot. Masks everything when nothing secret may be shown."""
+    spec_file: str
+    """Named in the header of each file."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterSettings:
+    """What PostgreSQL itself needs for the engine to work."""
+
+    cluster: str
+    settings: tuple[PostgresSetting, ...]
+    slots: tuple[Slot, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenderedFile:
+    """A native file, and the clusters whose configuration it holds."""
+
+    write: WriteFile
+    clusters: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rendered:
+    """The result of rendering: files, settings, and what the engine makes of the words."""
+
+    files: tuple[RenderedFile, ...]
+    settings: tuple[ClusterSettings, ...]
+    remarks: tuple[Remark, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObserveRequest:
+    """Which clusters of one installation to look at. Every cluster gets exactly one Observation, in this order."""
+
+    instance: EngineInstance
+    clusters: tuple[Cluster, ...]
+    run_as: dict[str, str | None] = field(default_factory=dict)
+    """By cluster name: the user its commands run as, already resolved."""
+    deadline: float = 30.0
+    """Seconds for each command."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackupRequest:
+    """A backup to take. `incremental` and `differential` mean what the engine can do; it refuses what it cannot."""
+
+    cluster: Cluster
+    type: Literal["full", "differential", "incremental"]
+    repository: tuple[int, Repository] | None = None
+    run_as: str | None = None
+    version: EngineVersion
+    deadline: float = 86400.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far a running backup is; None where the engine does not tell."""
+
+    fraction: float | None = None
+    done_bytes: int | None = None
+    total_bytes: int | None = None
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackupResult:
+    """The backup just taken."""
+
+    id: str
+    type: BackupType
+    state: Literal["done", "waiting_for_wal"]
+    messages: tuple[str, ...] = ()
+    backup: Backup | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackupJob:
+    """A backup as data: what to run, how to read a line of its output, how to read its end."""
+
+    command: Command
+    progress: Callable[[str], Progress | None]
+    result: Callable[[Outcome], BackupResult]
+    """Raises EngineMissing, EngineTimeout, EngineFailed, Busy or OutputNotUnderstood."""
+
+
+class Engine(Protocol):
+    """One backup engine, in every version pgwrap knows."""
+
+    @property
+    def kind(self) -> EngineKind:
+        """Which engine this is."""
+
+    @property
+    def oldest(self) -> EngineVersion:
+        """The oldest version pgwrap is tested with; an older one is refused."""
+
+    @property
+    def newest(self) -> EngineVersion:
+        """The newest version pgwrap knows; a newer one works, with a note."""
+
+    def default_user(self, cluster: Cluster) -> str | None:
+        """The user this engine's commands run as by its own convention (Barman's barman_user); None: see `owned_paths`."""
+
+    def owned_paths(self, cluster: Cluster) -> tuple[str, ...]:
+        """Paths whose owner is the user to run as, best first (the repository, the data directory)."""
+
+    def version(self, instance: EngineInstance, run_as: str | None) -> Conversation[EngineVersion]:
+        """Ask which version is installed; raises EngineMissing, EngineFailed, EngineTimeout or OutputNotUnderstood."""
+
+    def review(self, cluster: Cluster, version: EngineVersion) -> tuple[Remark, ...]:
+        """What this version makes of the cluster's words: errors where safety is touched, else warnings."""
+
+    def review_together(self, clusters: tuple[Cluster, ...], version: EngineVersion) -> tuple[Remark, ...]:
+        """Conflicts between clusters of one installation (the same stanza twice, one path for two servers)."""
+
+    def render(self, request: RenderRequest) -> Rendered:
+        """The native files, byte-stable; raises nothing for what `review` reports, but refuses unsafe values."""
+
+    def observe(self, request: ObserveRequest) -> Conversation[tuple[Observation, ...]]:
+        """Look at the clusters without changing anything; failures become findings, never exceptions."""
+
+    def fetch_wal(
+        self,
+        cluster: Cluster,
+        repository: str | None,
+        archive: str | None,
+        segment: str,
+        directory: str,
+        run_as: str | None,
+    ) -> Command:
+        """A command that puts the decompressed segment `segment` into `directory` under its own name."""
+
+    def backup(self, request: BackupRequest) -> BackupJob:
+        """How to take a backup; raises EngineUnsupported when this version cannot."""
