@@ -78,6 +78,8 @@ class Encryption:
 class RetentionPolicy:
     """How long backups and WAL are kept. All None: nothing is ever expired."""
 
+    deliberate: bool = True
+    """Whether the author wrote a policy, even `none`; False when the spec says nothing of retention."""
     full: int | None = None
     """Newest full backups to keep."""
     differential: int | None = None
@@ -281,7 +283,7 @@ class EngineInstance:
     command: str
     config: str
     """The main native file."""
-    include: str
+    include: str | None = None
     """pgBackRest's conf.d, Barman's configuration_files_directory."""
     home: str | None = None
     """barman_home."""

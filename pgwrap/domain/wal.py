@@ -151,7 +151,7 @@ class Ancestry:
 
     @classmethod
     def parse(cls, timeline: Timeline, text: str) -> Ancestry:
-        """Read a `.history` file: `<timeline>\\t<lsn>\\t<reason>` a line, `#` comments; ValueError when it is not one."""
+        """Read a `.history` file (timeline, position and reason a line, `#` comments); ValueError when it is none."""
         ancestors = []
         for line in text.splitlines():
             fields = line.split(None, 2)

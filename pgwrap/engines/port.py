@@ -23,7 +23,7 @@ class EngineVersion:
 
     @classmethod
     def parse(cls, text: str) -> EngineVersion:
-        """The first dotted number in `text` ("pgBackRest 2.55.1", "3.4.0 Barman by …"); ValueError when there is none."""
+        """The first dotted number in `text` ("pgBackRest 2.55.1", "3.4.0 Barman by …"); ValueError without one."""
         match = _DIGITS.search(text)
         if match is None:
             raise ValueError(f"no version number in {text!r}")
@@ -156,7 +156,7 @@ class Engine(Protocol):
         """The newest version pgwrap knows; a newer one works, with a note."""
 
     def default_user(self, cluster: Cluster) -> str | None:
-        """The user this engine's commands run as by its own convention (Barman's barman_user); None: see `owned_paths`."""
+        """The user its commands run as by its own convention (Barman's barman_user); None: see `owned_paths`."""
 
     def owned_paths(self, cluster: Cluster) -> tuple[str, ...]:
         """Paths whose owner is the user to run as, best first (the repository, the data directory)."""
@@ -172,6 +172,9 @@ class Engine(Protocol):
 
     def render(self, request: RenderRequest) -> Rendered:
         """The native files, byte-stable; raises nothing for what `review` reports, but refuses unsafe values."""
+
+    def settings(self, cluster: Cluster, version: EngineVersion) -> ClusterSettings:
+        """The PostgreSQL settings and slots the cluster needs: wal_level, archive_mode, archive_command, senders."""
 
     def observe(self, request: ObserveRequest) -> Conversation[tuple[Observation, ...]]:
         """Look at the clusters without changing anything; failures become findings, never exceptions."""
