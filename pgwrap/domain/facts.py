@@ -401,3 +401,5 @@ class FleetStatus:
 
     severity: Severity
     clusters: tuple[ClusterStatus, ...]
+    left_out: tuple[str, ...] = ()
+    """Clusters that were not looked at because their engine runs on another host (`--local`)."""

@@ -1,0 +1,1 @@
+"""Use cases, a verb per file: each reaches engines and the world through their ports alone and returns a result."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -34,6 +35,16 @@ class Files(Protocol):
 
     def owner(self, path: str) -> str | None:
         """The name of the user who owns `path`; None when it does not exist or has no name."""
+
+    def private_directory(self, owner: str | None) -> AbstractContextManager[str]:
+        """A scratch directory that only `owner` (None: whoever runs pgwrap) can enter, removed afterwards."""
+
+
+class Programs(Protocol):
+    """Finds PostgreSQL's own programs of one major version."""
+
+    def postgres(self, program: str, major: str) -> str | None:
+        """The path of `program` (such as pg_waldump) for PostgreSQL `major`; None when it is not installed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

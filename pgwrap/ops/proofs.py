@@ -1,0 +1,139 @@
+"""Proves how far WAL reaches in time: fetches an archived segment and reads its commits. It changes no archive.
+
+Source: PostgreSQL's pg_waldump(1); `recovery_target_time` is compared with commit records (xlogrecovery.c,
+recoveryStopsBefore), so the last commit that archived WAL holds is the newest time a restore can be asked for.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import posixpath
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from pgwrap.domain.command import Command
+from pgwrap.domain.facts import Observation
+from pgwrap.domain.model import Cluster
+from pgwrap.domain.plan import WriteFile
+from pgwrap.domain.recovery import ProofKey, stretches, wanted_proofs
+from pgwrap.errors import PgwrapError
+from pgwrap.ops.world import World
+
+Proofs = dict[ProofKey, datetime | None]
+"""The newest commit of a segment, None when it holds none; a segment that is not a key was never read."""
+
+_COMMIT = re.compile(rb"desc: COMMIT(?:_PREPARED)? (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)?) UTC")
+_LOG = logging.getLogger("pgwrap.proofs")
+SEGMENTS_PER_STRETCH = 4
+"""How many unread segments one status reads per recoverable stretch, newest first; the cache carries on next time."""
+CACHE_ENTRIES = 2000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProofReader:
+    """Reads commits out of archived segments of one cluster, and remembers them by segment."""
+
+    world: World
+    cluster: Cluster
+    state: str
+    deadline: float
+    known: Proofs = field(default_factory=dict)
+
+    def prove(self, observation: Observation) -> Mapping[ProofKey, datetime | None]:
+        """What is known of the segments that matter, after reading at most a few that are not."""
+        if not observation.read or self.cluster.engine.host is not None:
+            return {}
+        cached = self._load(observation)
+        self.known.update(cached)
+        for _ in range(SEGMENTS_PER_STRETCH):
+            wanted = wanted_proofs(stretches(observation), self.known, SEGMENTS_PER_STRETCH)
+            unread = [key for key in wanted if key not in self.known]
+            if not unread or not self._read(unread[0], observation):
+                break
+        if self.known != cached:
+            self._save(observation)
+        return self.known
+
+    def _read(self, key: ProofKey, observation: Observation) -> bool:
+        """Read one segment; False when it cannot be read, so that there is no point in asking for more."""
+        program = self.world.programs.postgres("pg_waldump", _major(key, observation))
+        if program is None:
+            _LOG.info("no pg_waldump for PostgreSQL %s: commit times are not proven", _major(key, observation))
+            return False
+        user = self.world.user_for(self.cluster)
+        with self.world.files.private_directory(user) as directory:
+            fetch = self.world.engine(self.cluster.engine).fetch_wal(
+                self.cluster, key.repository, key.archive, key.segment, directory, user
+            )
+            if not self.world.runner.run(fetch).succeeded:
+                return False
+            dump = self.world.runner.run(
+                Command(
+                    argv=(program, "--rmgr=Transaction", posixpath.join(directory, key.segment)),
+                    run_as=user,
+                    deadline=self.deadline,
+                )
+            )
+        commits = _COMMIT.findall(dump.stdout)
+        if not commits and not dump.succeeded:
+            return False
+        self.known[key] = max(map(_utc, commits), default=None)
+        return True
+
+    def _cache_path(self, observation: Observation) -> str | None:
+        system = observation.system_identifier
+        return posixpath.join(self.state, "cache", "commits", f"{system}.json") if system else None
+
+    def _load(self, observation: Observation) -> Proofs:
+        path = self._cache_path(observation)
+        try:
+            text = self.world.files.read(path) if path else None
+            return dict(_entry(item) for item in json.loads(text)) if text else {}
+        except (PgwrapError, ValueError, TypeError, KeyError) as error:
+            _LOG.warning("the cache of commit times %s is not used: %s", path, error)
+            return {}
+
+    def _save(self, observation: Observation) -> None:
+        path = self._cache_path(observation)
+        if path is None:
+            return
+        newest = sorted(self.known.items(), key=lambda item: (item[0].timeline, item[0].segment))[-CACHE_ENTRIES:]
+        text = json.dumps([_cached(key, commit) for key, commit in newest])
+        try:
+            self.world.files.write(WriteFile(path=path, text=text, mode=0o600))
+        except PgwrapError as error:
+            _LOG.info("commit times are not kept for the next time: %s", error)
+
+
+def _major(key: ProofKey, observation: Observation) -> str:
+    """The PostgreSQL major version whose WAL this segment is."""
+    versions = {
+        archive.postgres_version
+        for archive in observation.archives
+        if (archive.repository, archive.archive) == (key.repository, key.archive) and archive.postgres_version
+    }
+    return next(iter(versions), None) or observation.postgres_version or ""
+
+
+def _utc(text: bytes) -> datetime:
+    return datetime.fromisoformat(text.decode()).replace(tzinfo=UTC)
+
+
+def _cached(key: ProofKey, commit: datetime | None) -> dict[str, str | int | None]:
+    return {
+        "system_identifier": key.system_identifier,
+        "timeline": key.timeline,
+        "segment": key.segment,
+        "segment_size": key.segment_size,
+        "repository": key.repository,
+        "archive": key.archive,
+        "commit": commit.isoformat() if commit else None,
+    }
+
+
+def _entry(item: dict[str, str | int | None]) -> tuple[ProofKey, datetime | None]:
+    commit = item.pop("commit")
+    return ProofKey(**item), datetime.fromisoformat(str(commit)) if commit else None  # type: ignore[arg-type]

@@ -1,0 +1,98 @@
+"""Native files from the spec: gathers what each engine renders for the named clusters. It writes nothing by itself."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from pgwrap.domain.model import Cluster, EngineInstance, Fleet
+from pgwrap.domain.plan import WriteFile
+from pgwrap.engines.port import ClusterSettings, Rendered, RenderRequest
+from pgwrap.errors import Problem
+from pgwrap.ops.validate import in_file_order, located, require_sound, validate
+from pgwrap.ops.versions import VersionChoice
+from pgwrap.ops.world import World, by_instance
+from pgwrap.system.port import SecretReader
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenderResult:
+    """Files at their native paths, what PostgreSQL needs, and warnings."""
+
+    files: tuple[WriteFile, ...]
+    settings: tuple[ClusterSettings, ...]
+    warnings: tuple[Problem, ...]
+
+
+def render(
+    fleet: Fleet,
+    named: tuple[Cluster, ...],
+    choices: Mapping[EngineInstance, VersionChoice],
+    world: World,
+    *,
+    secret: SecretReader,
+) -> RenderResult:
+    """Every file that holds one of the named clusters, whole; SpecError when a word of the spec cannot be rendered."""
+    warnings = require_sound(validate(fleet, choices, world))
+    wanted = {cluster.name for cluster in named}
+    rendered = [
+        _render_instance(fleet, instance, clusters, choices[instance], world, secret)
+        for instance, clusters in by_instance(fleet.clusters).items()
+        if any(cluster.name in wanted for cluster in clusters)
+    ]
+    remarks = [remark for result in rendered for remark in result.remarks]
+    extra = require_sound(in_file_order(located(fleet, remarks)))
+    settings = tuple(item for result in rendered for item in result.settings if item.cluster in wanted)
+    files = [file.write for result in rendered for file in result.files if wanted & {*file.clusters}]
+    return RenderResult(
+        files=(*files, *(settings_file(fleet, item) for item in settings)),
+        settings=settings,
+        warnings=tuple(dict.fromkeys((*warnings, *extra))),
+    )
+
+
+def _render_instance(
+    fleet: Fleet,
+    instance: EngineInstance,
+    clusters: tuple[Cluster, ...],
+    choice: VersionChoice,
+    world: World,
+    secret: SecretReader,
+) -> Rendered:
+    owned = tuple(replace(cluster, run_as=world.user_for(cluster)) for cluster in clusters)
+    request = RenderRequest(
+        instance=instance,
+        clusters=owned,
+        version=choice.version,
+        secret=secret,
+        spec_file=fleet.files[0] if fleet.files else "the spec",
+    )
+    return world.engine(instance).render(request)
+
+
+def settings_file(fleet: Fleet, item: ClusterSettings) -> WriteFile:
+    """The PostgreSQL settings of a cluster as a file that postgresql.conf can include."""
+    lines = [f"# Made by pgwrap from {fleet.files[0] if fleet.files else 'the spec'} for the cluster {item.cluster}."]
+    lines.append("# include this file in postgresql.conf, or set the same with ALTER SYSTEM.")
+    for setting in item.settings:
+        need = "at least; " if setting.minimum else ""
+        restart = "needs a restart" if setting.restart else "a reload is enough"
+        lines += ["", f"# {setting.reason} ({need}{restart})", f"{setting.name} = {_quoted(setting.value)}"]
+    for slot in item.slots:
+        lines += ["", f"# physical replication slot {slot.name}: created by {slot.created_by}"]
+    path = posixpath.join(fleet.state, "postgresql", f"{item.cluster}.conf")
+    return WriteFile(path=path, text="\n".join(lines) + "\n", mode=0o644)
+
+
+def _quoted(value: str) -> str:
+    """A value as postgresql.conf takes it: numbers bare, text in single quotes with quotes and backslashes doubled."""
+    if value.isdecimal():
+        return value
+    escaped = value.replace("\\", "\\\\").replace("'", "''")
+    return f"'{escaped}'"
+
+
+def under(directory: str, file: WriteFile) -> WriteFile:
+    """The same file below `directory`, as `make install DESTDIR=` does; `/` leaves it at its native place."""
+    return replace(file, path=posixpath.join(directory, file.path.lstrip("/")))
