@@ -1,0 +1,49 @@
+"""The command tree. It imports nothing heavy, so that `pgwrap --help` answers at once."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from pgwrap import __version__
+from pgwrap.cli import backup, init, render, schema, status, validate
+
+app = typer.Typer(
+    name="pgwrap",
+    help="One spec and one status for PostgreSQL backups, whichever engine makes them: pgBackRest or Barman.",
+    epilog="Exit codes: 0 yes, 1 the answer is no, 2 usage, 3 spec invalid, 4 engine missing or unsupported, "
+    "5 engine failed, 6 engine output not understood, 7 busy, 8 refused, 70 a defect of pgwrap, 130 interrupted.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"pgwrap {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def pgwrap(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print pgwrap's version and exit.")
+    ] = False,
+) -> None:
+    """One spec and one status for PostgreSQL backups, whichever engine makes them: pgBackRest or Barman.
+
+    Start with `pgwrap init`, check with `pgwrap validate`, write native files with `pgwrap render`,
+    and ask `pgwrap status` whether every cluster could be restored right now.
+    """
+
+
+for command in (init.init, validate.validate, schema.schema, render.render, backup.backup, status.status):
+    app.command()(command)
+
+
+def main() -> None:
+    """The console script."""
+    app()

@@ -1,0 +1,72 @@
+"""`pgwrap render`: the engines' native files from the spec."""
+
+from __future__ import annotations
+
+import json
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from pgwrap.cli.options import Clusters, EngineVersions, LogFile, Offline, Quiet, SpecFile, Verbose
+from pgwrap.cli.session import chosen, session
+
+
+class Output(StrEnum):
+    """How files are printed when they are not written."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+def render(
+    clusters: Clusters = None,
+    config: SpecFile = None,
+    directory: Annotated[
+        str | None,
+        typer.Option(
+            "--to",
+            "--directory",
+            metavar="DIR",
+            help="Write each file under DIR at its native path; --to / puts them in place. Default: print them, "
+            "secrets masked.",
+        ),
+    ] = None,
+    output: Annotated[Output, typer.Option("--output", "-o", help="text or json.")] = Output.TEXT,
+    engine_version: EngineVersions = None,
+    offline: Offline = False,
+    verbose: Verbose = 0,
+    quiet: Quiet = False,
+    log_file: LogFile = None,
+) -> None:
+    """Render pgbackrest.conf, barman.conf with a file per server, and the PostgreSQL settings each cluster needs.
+
+    Naming clusters selects the files that hold them; a file is always whole. Files are replaced atomically and the
+    old one is kept beside it as NAME.old.
+    """
+    with session("render", output=output, verbose=verbose, quiet=quiet, log_file=log_file, spec_file=config) as run:
+        from pgwrap.ops.render import render as render_spec
+        from pgwrap.ops.render import under
+        from pgwrap.ops.versions import choose, parse_named
+        from pgwrap.present.rendered import rendered_json, rendered_text
+
+        fleet = run.fleet()
+        world = run.world()
+        kinds = frozenset(cluster.engine.kind for cluster in fleet.clusters)
+        choices = choose(fleet.clusters, parse_named(tuple(engine_version or ()), kinds), world, ask=not offline)
+        for choice in choices.values():
+            if choice.note:
+                run.say(f"note: {choice.note}")
+        secret = world.masked if directory is None else world.secret
+        result = render_spec(fleet, chosen(fleet, clusters), choices, world, secret=secret)
+        for warning in result.warnings:
+            if warning not in fleet.warnings:
+                run.say(str(warning))
+        if directory is not None:
+            for file in (under(directory, file) for file in result.files):
+                world.files.write(file)
+                run.say(f"wrote {file.path}")
+        if output is Output.JSON:
+            run.answer(json.dumps(rendered_json(result.files, now=run.now), indent=2, ensure_ascii=False))
+        elif directory is None:
+            run.answer(rendered_text(result.files))

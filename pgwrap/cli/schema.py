@@ -1,0 +1,36 @@
+"""`pgwrap schema`: the JSON Schemas of what goes in and what comes out."""
+
+from __future__ import annotations
+
+import json
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from pgwrap.cli.session import session
+
+
+class Subject(StrEnum):
+    """What has a schema."""
+
+    SPEC = "spec"
+    STATUS = "status"
+
+
+def schema(
+    subject: Annotated[Subject, typer.Argument(help="spec: for your editor. status: of `pgwrap status -o json`.")] = (
+        Subject.SPEC
+    ),
+) -> None:
+    """Print a JSON Schema: of the spec (for an editor's YAML server) or of the status.
+
+    For the editor: `pgwrap schema > pgwrap.schema.json`, and as the spec's first line
+    `# yaml-language-server: $schema=./pgwrap.schema.json`.
+    """
+    with session("schema") as run:
+        if subject is Subject.SPEC:
+            from pgwrap.spec.json_schema import spec_schema as document
+        else:
+            from pgwrap.present.schema import status_schema as document
+        run.answer(json.dumps(document(), indent=2, ensure_ascii=False))

@@ -1,0 +1,60 @@
+"""`pgwrap validate`: is the spec sound, and can the engines do what it says?"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from pgwrap.cli.options import EngineVersions, LogFile, Offline, Quiet, SpecFile, Verbose
+from pgwrap.cli.session import session
+
+
+class Output(StrEnum):
+    """How problems are printed."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+def validate(
+    config: SpecFile = None,
+    output: Annotated[Output, typer.Option("--output", "-o", help="text or json.")] = Output.TEXT,
+    engine_version: EngineVersions = None,
+    offline: Offline = False,
+    verbose: Verbose = 0,
+    quiet: Quiet = False,
+    log_file: LogFile = None,
+) -> None:
+    """Check the spec: every error and warning at once, each with file:line:column.
+
+    Words that the installed engine version does not know are errors where they touch safety and warnings elsewhere.
+    Exit 0 when the spec can be used, 3 when it cannot.
+    """
+    with session("validate", output=output, verbose=verbose, quiet=quiet, log_file=log_file, spec_file=config) as run:
+        from pgwrap.errors import SpecError
+        from pgwrap.ops.validate import validate as validate_spec
+        from pgwrap.ops.versions import choose, parse_named
+        from pgwrap.present.problems import problems_json, problems_text
+
+        quiet_load = run.quiet
+        run.quiet = True
+        try:
+            fleet = run.fleet()
+            world = run.world()
+            named = parse_named(
+                tuple(engine_version or ()), frozenset(cluster.engine.kind for cluster in fleet.clusters)
+            )
+            choices = choose(fleet.clusters, named, world, ask=not offline)
+            problems = validate_spec(fleet, choices, world)
+            notes = [choice.note for choice in choices.values() if choice.note]
+        except SpecError as error:
+            problems, notes = error.problems, []
+        run.quiet = quiet_load
+        for note in notes:
+            run.say(f"note: {note}")
+        present = problems_json if output is Output.JSON else problems_text
+        run.answer(present(problems, now=run.now))
+        if any(problem.severity == "error" for problem in problems):
+            raise typer.Exit(SpecError.exit_code)
