@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pgwrap.cli.options import LogFile, Quiet, SpecFile, Verbose
+from pgwrap.cli.options import LogFile, Quiet, SpecFile, Verbose, cluster_names
 from pgwrap.cli.session import Session, session
 
 if TYPE_CHECKING:
@@ -37,7 +37,10 @@ class Output(StrEnum):
 
 
 def backup(
-    cluster: Annotated[str, typer.Argument(metavar="CLUSTER", help="The cluster, by its name in the spec.")],
+    cluster: Annotated[
+        str,
+        typer.Argument(metavar="CLUSTER", help="The cluster, by its name in the spec.", autocompletion=cluster_names),
+    ],
     type_: Annotated[Type, typer.Option("--type", "-t", help="full, differential or incremental.")] = Type.FULL,
     repository: Annotated[
         str | None,
@@ -52,7 +55,7 @@ def backup(
     quiet: Quiet = False,
     log_file: LogFile = None,
 ) -> None:
-    """Take a backup with the cluster's engine and print the new backup's id.
+    """Take a backup and print its id.
 
     Progress goes to standard error: live on a terminal, a line now and then elsewhere.
     """

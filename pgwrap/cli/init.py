@@ -27,7 +27,10 @@ def init(
     verbose: Verbose = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Print a commented spec to start from, filled in with what a running server says."""
+    """Print a commented spec to start from.
+
+    With --from-postgres it is filled in with what a running server says of itself.
+    """
     with session("init", verbose=verbose, quiet=quiet) as run:
         from pgwrap.domain.plan import WriteFile
         from pgwrap.errors import Refused

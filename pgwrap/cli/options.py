@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated, TypeAlias
 
 import typer
+
+from pgwrap.errors import PgwrapError
+
+
+def cluster_names(context: typer.Context, incomplete: str) -> list[str]:
+    """The names the shell can complete: those of the spec that the command line so far points at."""
+    from pgwrap.spec.loader import load
+
+    try:
+        fleet = load(context.params.get("config"), environment=os.environ, is_root=os.geteuid() == 0)
+    except PgwrapError:
+        return []
+    return [cluster.name for cluster in fleet.clusters if cluster.name.startswith(incomplete)]
+
 
 SpecFile: TypeAlias = Annotated[
     str | None,
@@ -17,7 +32,10 @@ SpecFile: TypeAlias = Annotated[
     ),
 ]
 Verbose: TypeAlias = Annotated[
-    int, typer.Option("--verbose", "-v", count=True, help="Say more on standard error; twice: every command run.")
+    int,
+    typer.Option(
+        "--verbose", "-v", count=True, show_default=False, help="Say more on standard error; twice: every command run."
+    ),
 ]
 Quiet: TypeAlias = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing on standard error but errors.")]
 LogFile: TypeAlias = Annotated[
@@ -43,6 +61,6 @@ Offline: TypeAlias = Annotated[
 Clusters: TypeAlias = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="[CLUSTER]...", help="Clusters by name or shell pattern. Default: all.", autocompletion=None
+        metavar="CLUSTER", help="Clusters by name or shell pattern. Default: all.", autocompletion=cluster_names
     ),
 ]

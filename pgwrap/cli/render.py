@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from pgwrap.cli.choices import engine_choices
 from pgwrap.cli.options import Clusters, EngineVersions, LogFile, Offline, Quiet, SpecFile, Verbose
 from pgwrap.cli.session import chosen, session
 
@@ -39,7 +40,9 @@ def render(
     quiet: Quiet = False,
     log_file: LogFile = None,
 ) -> None:
-    """Render pgbackrest.conf, barman.conf with a file per server, and the PostgreSQL settings each cluster needs.
+    """Render the engines' native files.
+
+    They are pgbackrest.conf, barman.conf with a file per server, and the PostgreSQL settings each cluster needs.
 
     Naming clusters selects the files that hold them; a file is always whole. Files are replaced atomically and the
     old one is kept beside it as NAME.old.
@@ -47,21 +50,15 @@ def render(
     with session("render", output=output, verbose=verbose, quiet=quiet, log_file=log_file, spec_file=config) as run:
         from pgwrap.ops.render import render as render_spec
         from pgwrap.ops.render import under
-        from pgwrap.ops.versions import choose, parse_named
         from pgwrap.present.rendered import rendered_json, rendered_text
 
         fleet = run.fleet()
         world = run.world()
-        kinds = frozenset(cluster.engine.kind for cluster in fleet.clusters)
-        choices = choose(fleet.clusters, parse_named(tuple(engine_version or ()), kinds), world, ask=not offline)
-        for choice in choices.values():
-            if choice.note:
-                run.say(f"note: {choice.note}")
+        choices = engine_choices(run, fleet, world, engine_version, offline=offline)
         secret = world.masked if directory is None else world.secret
         result = render_spec(fleet, chosen(fleet, clusters), choices, world, secret=secret)
-        for warning in result.warnings:
-            if warning not in fleet.warnings:
-                run.say(str(warning))
+        for warning in (item for item in result.warnings if item not in fleet.warnings):
+            run.say(str(warning))
         if directory is not None:
             for file in (under(directory, file) for file in result.files):
                 world.files.write(file)

@@ -23,7 +23,7 @@ def schema(
         Subject.SPEC
     ),
 ) -> None:
-    """Print a JSON Schema: of the spec (for an editor's YAML server) or of the status.
+    """Print the JSON Schema of spec or status.
 
     For the editor: `pgwrap schema > pgwrap.schema.json`, and as the spec's first line
     `# yaml-language-server: $schema=./pgwrap.schema.json`.

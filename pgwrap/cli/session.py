@@ -51,12 +51,12 @@ class Session:
         """The command's result: standard output."""
         typer.echo(text, nl=not text.endswith("\n"))
 
-    def fleet(self) -> Fleet:
-        """The spec, with its warnings said."""
+    def fleet(self, *, warn: bool = True) -> Fleet:
+        """The spec, with its warnings said unless the command reports them itself."""
         from pgwrap.spec.loader import load
 
         fleet = load(self.spec_file, environment=os.environ, is_root=os.geteuid() == 0)
-        for warning in fleet.warnings:
+        for warning in fleet.warnings if warn else ():
             self.say(str(warning))
         self.open_log(fleet.state)
         return fleet

@@ -64,7 +64,9 @@ def status(
     quiet: Quiet = False,
     log_file: LogFile = None,
 ) -> None:
-    """Say of every cluster whether it could be restored right now, to when, and what is wrong.
+    """Say which clusters could be restored now.
+
+    Of each: to which moments, and what is wrong, with what to type next.
 
     One cluster named: its backups and recoverable window too. Reads only; changes nothing anywhere.
     Exit 0 all ok, 1 some cluster is not. `-o nagios` uses the plugin codes 0, 1, 2, 3 instead.

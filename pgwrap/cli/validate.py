@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from pgwrap.cli.choices import engine_choices
 from pgwrap.cli.options import EngineVersions, LogFile, Offline, Quiet, SpecFile, Verbose
 from pgwrap.cli.session import session
 
@@ -27,7 +28,9 @@ def validate(
     quiet: Quiet = False,
     log_file: LogFile = None,
 ) -> None:
-    """Check the spec: every error and warning at once, each with file:line:column.
+    """Check the spec against the engines.
+
+    Every error and warning is said at once, each with file:line:column.
 
     Words that the installed engine version does not know are errors where they touch safety and warnings elsewhere.
     Exit 0 when the spec can be used, 3 when it cannot.
@@ -35,25 +38,15 @@ def validate(
     with session("validate", output=output, verbose=verbose, quiet=quiet, log_file=log_file, spec_file=config) as run:
         from pgwrap.errors import SpecError
         from pgwrap.ops.validate import validate as validate_spec
-        from pgwrap.ops.versions import choose, parse_named
         from pgwrap.present.problems import problems_json, problems_text
 
-        quiet_load = run.quiet
-        run.quiet = True
         try:
-            fleet = run.fleet()
+            fleet = run.fleet(warn=False)
             world = run.world()
-            named = parse_named(
-                tuple(engine_version or ()), frozenset(cluster.engine.kind for cluster in fleet.clusters)
-            )
-            choices = choose(fleet.clusters, named, world, ask=not offline)
+            choices = engine_choices(run, fleet, world, engine_version, offline=offline)
             problems = validate_spec(fleet, choices, world)
-            notes = [choice.note for choice in choices.values() if choice.note]
         except SpecError as error:
-            problems, notes = error.problems, []
-        run.quiet = quiet_load
-        for note in notes:
-            run.say(f"note: {note}")
+            problems = error.problems
         present = problems_json if output is Output.JSON else problems_text
         run.answer(present(problems, now=run.now))
         if any(problem.severity == "error" for problem in problems):
