@@ -28,10 +28,15 @@ _READ_ENVIRONMENT = (
     'while IFS= read -r line && [ -n "$line" ]; do export "$line"; done; '
     f"cd /; PATH=$PATH:{':'.join(SYSTEM_PATHS)}; export PATH; "
 )
-_WITH_OWN_STDIN = _READ_ENVIRONMENT + 'exec "$@"'
-_WITH_LIFELINE = (
-    _READ_ENVIRONMENT + 'exec 3<&0; "$@" </dev/null 3<&- & child=$!; '
-    '{ read -r line; kill -s TERM "$child"; } <&3 3<&- >/dev/null 2>&1 & watch=$!; '
+# Without this a missing program looks like a forbidden one when PATH has a directory that the user may not search.
+_FIND_PROGRAM = (
+    'case $5 in */*) ;; *) command -v "$5" >/dev/null 2>&1 || '
+    '{ echo "pgwrap: there is no program $5 on PATH" >&2; exit 127; };; esac; '
+)
+_WITH_OWN_STDIN = _READ_ENVIRONMENT + _FIND_PROGRAM + 'exec "$@"'
+_WITH_LIFELINE = (  # the signal goes to the group that `timeout` made: an old `timeout` may die of it before its child
+    _READ_ENVIRONMENT + _FIND_PROGRAM + 'exec 3<&0; "$@" </dev/null 3<&- & child=$!; '
+    '{ read -r line; kill -s TERM -- "-$child" || kill -s TERM "$child"; } <&3 3<&- >/dev/null 2>&1 & watch=$!; '
     'exec 3<&- </dev/null; wait "$child"; status=$?; '
     'exec 2>/dev/null; kill "$watch"; exit "$status"'
 )
@@ -42,9 +47,9 @@ _BECOME = (
 )
 
 _VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_TIMEOUT_CANNOT_RUN = re.compile(r"^timeout: failed to run command (.*)$", re.MULTILINE)
+_TIMEOUT_CANNOT_RUN = re.compile(r"^(?:timeout: failed to run command|pgwrap: there is no program) (.*)$", re.MULTILINE)
 _NO_SUCH_USER = re.compile(
-    r"^(sudo: unknown user.*|sudo: error initializing.*|runuser: user .* does not exist.*)$", re.M
+    r"^(sudo: unknown user.*|sudo: error initializing.*|runuser: user .* does not exist.*)$", re.MULTILINE
 )
 _SUDO_REFUSES = re.compile(
     r"^(sudo: (?:a password is required|a terminal is required|no tty present|sorry, you must have a tty|"
@@ -52,7 +57,7 @@ _SUDO_REFUSES = re.compile(
     r"|Sorry, user .*|.* is not in the sudoers file.*|.* may not run sudo .*)$",
     re.MULTILINE,
 )
-_NOT_FOUND = re.compile(r"^(.*\b(?:timeout|sudo|runuser|sh)\b.*not found)$", re.MULTILINE)
+_KEEPER_MISSING = re.compile(r"^(.*\b(?:timeout|sudo|runuser|sh)\b.*not found)$", re.MULTILINE)
 _CONNECTION_LOST = re.compile(r"^((?:Connection to .* closed|Timeout, server|ssh: |client_loop: ).*)$", re.MULTILINE)
 
 
@@ -286,7 +291,7 @@ def _intermediary_failure(command: Command, exit_code: int, stderr: str) -> Verd
     if exit_code in (126, 127) and cannot_run:
         failure = Failure.MISSING if exit_code == 127 else Failure.DENIED
         return Verdict(exit_code=None, failure=failure, message=f"{cannot_run[-1]}{where}")
-    not_found = _NOT_FOUND.findall(stderr)
+    not_found = _KEEPER_MISSING.findall(stderr)
     if exit_code == 127 and not_found:
         return Verdict(exit_code=None, failure=Failure.MISSING, message=f"{not_found[-1]}{where}")
     if exit_code == 1 and command.run_as is not None:
