@@ -95,6 +95,9 @@ class ObserveRequest:
     """By cluster name: the user its commands run as, already resolved."""
     deadline: float = 30.0
     """Seconds for each command."""
+    installation: tuple[Cluster, ...] = ()
+    """Every active cluster of the installation, asked about or not, where an engine's answer depends on the others
+    (pgBackRest's common repositories). Empty: `clusters` are all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

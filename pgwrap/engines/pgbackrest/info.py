@@ -1,0 +1,295 @@
+"""`pgbackrest info --output=json` as typed facts, for 2.45 to 2.60. It judges nothing and asks nothing.
+
+Source of the shape: pgBackRest's src/command/info/info.c. Keys that some versions leave out are None here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from pgwrap.domain.facts import BackupType
+from pgwrap.domain.wal import Lsn
+from pgwrap.errors import OutputNotUnderstood
+
+_DECODER = json.JSONDecoder(strict=False)
+_TYPES: dict[str, BackupType] = {"full": "full", "diff": "differential", "incr": "incremental"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RepositoryInfo:
+    """One repository's state; codes are those of info.c (0 ok, 1 missing path, 2 no backup, 3 no data, 99 error)."""
+
+    key: int
+    cipher: str | None
+    code: int
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatabaseInfo:
+    """One entry of the PostgreSQL history of a stanza in one repository."""
+
+    id: int
+    repository_key: int
+    system_identifier: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArchiveInfo:
+    """One WAL archive ("15-1"); minimum and maximum are file names, None while it is empty."""
+
+    id: str
+    database_id: int
+    repository_key: int
+    minimum: str | None
+    maximum: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackupInfo:
+    """One backup in one repository; sizes are bytes. `lsn_start` and `wal_start` are None for an offline backup."""
+
+    label: str
+    type: BackupType
+    repository_key: int
+    database_id: int
+    started_at: datetime
+    stopped_at: datetime
+    prior: str | None
+    reference: tuple[str, ...]
+    wal_start: str | None
+    wal_stop: str | None
+    lsn_start: Lsn | None
+    lsn_stop: Lsn | None
+    size: int | None
+    delta: int | None
+    repository_delta: int | None
+    page_errors: bool | None
+    annotations: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockInfo:
+    """A lock on the host that ran `info`; sizes are bytes and only there while a backup copies (2.48+)."""
+
+    held: bool = False
+    total_bytes: int | None = None
+    done_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StanzaInfo:
+    """Everything `info` says of one stanza; `name` is "[invalid]" when no repository could be listed."""
+
+    name: str
+    cipher: str | None
+    code: int
+    message: str
+    repositories: tuple[RepositoryInfo, ...]
+    databases: tuple[DatabaseInfo, ...]
+    archives: tuple[ArchiveInfo, ...]
+    backups: tuple[BackupInfo, ...]
+    backup_lock: LockInfo
+    restore_lock: LockInfo
+
+
+def stanzas_from(stdout: bytes) -> tuple[StanzaInfo, ...]:
+    """Read the whole answer; raises OutputNotUnderstood.
+
+    Warnings may precede the JSON on stdout (2.53+), and error texts inside it may hold control characters and bytes
+    that are not UTF-8.
+    """
+    return tuple(_stanza(entry) for entry in _entries(_decode(stdout.decode(errors="replace")), "info"))
+
+
+def _decode(text: str) -> object:
+    start = 0 if text.startswith("[") else text.find("\n[") + 1
+    if not text[start : start + 1] == "[":
+        raise OutputNotUnderstood(f"`info` printed no JSON list but {_excerpt(text)}")
+    try:
+        value, _ = _DECODER.raw_decode(text, start)
+    except (ValueError, RecursionError) as error:
+        raise OutputNotUnderstood(f"`info` printed broken or truncated JSON: {error}") from error
+    return value
+
+
+def _excerpt(text: str) -> str:
+    return repr(text.strip()[:120]) if text.strip() else "nothing"
+
+
+@dataclass(frozen=True, slots=True)
+class _Object:
+    """A JSON object with its place in the answer: each reader checks the type of what it returns."""
+
+    place: str
+    values: Mapping[str, object]
+
+    def wrong(self, key: str, wanted: str) -> OutputNotUnderstood:
+        return OutputNotUnderstood(f"in the answer of `info`, {self.place}.{key} is not {wanted}")
+
+    def text(self, key: str) -> str:
+        value = self.optional_text(key)
+        if value is None:
+            raise self.wrong(key, "a text")
+        return value
+
+    def optional_text(self, key: str) -> str | None:
+        value = self.values.get(key)
+        if value is not None and not isinstance(value, str):
+            raise self.wrong(key, "a text")
+        return value
+
+    def integer(self, key: str) -> int:
+        value = self.optional_integer(key)
+        if value is None:
+            raise self.wrong(key, "a whole number")
+        return value
+
+    def optional_integer(self, key: str) -> int | None:
+        value = self.values.get(key)
+        if value is not None and (not isinstance(value, int) or isinstance(value, bool)):
+            raise self.wrong(key, "a whole number")
+        return value
+
+    def optional_flag(self, key: str) -> bool | None:
+        value = self.values.get(key)
+        if value is not None and not isinstance(value, bool):
+            raise self.wrong(key, "true or false")
+        return value
+
+    def optional_lsn(self, key: str) -> Lsn | None:
+        text = self.optional_text(key)
+        try:
+            return None if text is None else Lsn.parse(text)
+        except ValueError as error:
+            raise self.wrong(key, "a WAL position") from error
+
+    def moment(self, key: str) -> datetime:
+        try:
+            return datetime.fromtimestamp(self.integer(key), UTC)
+        except (ValueError, OverflowError, OSError) as error:
+            raise self.wrong(key, "a time") from error
+
+    def child(self, key: str) -> _Object:
+        value = self.values.get(key, {})
+        if not isinstance(value, dict):
+            raise self.wrong(key, "an object")
+        return _Object(f"{self.place}.{key}", value)
+
+    def children(self, key: str) -> Iterator[_Object]:
+        return _entries(self.values.get(key, []), f"{self.place}.{key}")
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        value = self.values.get(key)
+        if value is None:
+            return ()
+        if not isinstance(value, list):
+            raise self.wrong(key, "a list of texts")
+        return tuple(self._is_text(key, item) for item in value)
+
+    def pairs(self, key: str) -> tuple[tuple[str, str], ...]:
+        return tuple((name, self._is_text(key, value)) for name, value in self.child(key).values.items())
+
+    def _is_text(self, key: str, value: object) -> str:
+        if not isinstance(value, str):
+            raise self.wrong(key, "made of texts")
+        return value
+
+
+def _entries(value: object, place: str) -> Iterator[_Object]:
+    if not isinstance(value, list):
+        raise OutputNotUnderstood(f"in the answer of `info`, {place} is not a list")
+    for index, entry in enumerate(value):
+        if not isinstance(entry, dict):
+            raise OutputNotUnderstood(f"in the answer of `info`, {place}[{index}] is not an object")
+        yield _Object(f"{place}[{index}]", entry)
+
+
+def _stanza(entry: _Object) -> StanzaInfo:
+    status = entry.child("status")
+    lock = status.child("lock")
+    return StanzaInfo(
+        name=entry.text("name"),
+        cipher=entry.optional_text("cipher"),
+        code=status.integer("code"),
+        message=status.text("message"),
+        repositories=tuple(_repository(repository) for repository in entry.children("repo")),
+        databases=tuple(_database(database) for database in entry.children("db")),
+        archives=tuple(_archive(archive) for archive in entry.children("archive")),
+        backups=tuple(_backup(backup) for backup in entry.children("backup")),
+        backup_lock=_lock(lock.child("backup")),
+        restore_lock=_lock(lock.child("restore")),
+    )
+
+
+def _repository(entry: _Object) -> RepositoryInfo:
+    status = entry.child("status")
+    return RepositoryInfo(
+        key=entry.integer("key"),
+        cipher=entry.optional_text("cipher"),
+        code=status.integer("code"),
+        message=status.text("message"),
+    )
+
+
+def _database(entry: _Object) -> DatabaseInfo:
+    return DatabaseInfo(
+        id=entry.integer("id"),
+        repository_key=entry.integer("repo-key"),
+        system_identifier=str(entry.integer("system-id")),
+        version=entry.text("version"),
+    )
+
+
+def _archive(entry: _Object) -> ArchiveInfo:
+    database = entry.child("database")
+    return ArchiveInfo(
+        id=entry.text("id"),
+        database_id=database.integer("id"),
+        repository_key=database.integer("repo-key"),
+        minimum=entry.optional_text("min"),
+        maximum=entry.optional_text("max"),
+    )
+
+
+def _backup(entry: _Object) -> BackupInfo:
+    database, timestamp, archive = entry.child("database"), entry.child("timestamp"), entry.child("archive")
+    lsn, sizes = entry.child("lsn"), entry.child("info")
+    return BackupInfo(
+        label=entry.text("label"),
+        type=_backup_type(entry),
+        repository_key=database.integer("repo-key"),
+        database_id=database.integer("id"),
+        started_at=timestamp.moment("start"),
+        stopped_at=timestamp.moment("stop"),
+        prior=entry.optional_text("prior"),
+        reference=entry.texts("reference"),
+        wal_start=archive.optional_text("start"),
+        wal_stop=archive.optional_text("stop"),
+        lsn_start=lsn.optional_lsn("start"),
+        lsn_stop=lsn.optional_lsn("stop"),
+        size=sizes.optional_integer("size"),
+        delta=sizes.optional_integer("delta"),
+        repository_delta=sizes.child("repository").optional_integer("delta"),
+        page_errors=entry.optional_flag("error"),
+        annotations=entry.pairs("annotation"),
+    )
+
+
+def _backup_type(entry: _Object) -> BackupType:
+    try:
+        return _TYPES[entry.text("type")]
+    except KeyError as error:
+        raise entry.wrong("type", f"one of {', '.join(_TYPES)}") from error
+
+
+def _lock(entry: _Object) -> LockInfo:
+    return LockInfo(
+        held=entry.optional_flag("held") or False,
+        total_bytes=entry.optional_integer("size"),
+        done_bytes=entry.optional_integer("size-cplt"),
+    )

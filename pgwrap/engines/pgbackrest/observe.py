@@ -1,0 +1,316 @@
+"""The conversation by which pgBackRest's catalog becomes observations. It runs nothing and changes nothing.
+
+Three rounds, whatever the number of backups: version and `info`; `repo-ls` of each archive; the newest timeline's
+history file. A stanza that the common `info` does not list is asked for by name in a round of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias, TypeVar
+
+from pgwrap.domain.command import Command, Conversation, Outcome
+from pgwrap.domain.facts import Finding, FindingCode, Observation, Severity
+from pgwrap.domain.model import Cluster
+from pgwrap.domain.wal import Ancestry, Timeline
+from pgwrap.engines.pgbackrest import commands
+from pgwrap.engines.pgbackrest.catalog import CatalogReading, observation_from, repository_name
+from pgwrap.engines.pgbackrest.info import RepositoryInfo, StanzaInfo, stanzas_from
+from pgwrap.engines.pgbackrest.listing import ArchiveListing, listings_from
+from pgwrap.engines.pgbackrest.output import version_from, warnings_in
+from pgwrap.engines.pgbackrest.sharing import repositories_are_shared
+from pgwrap.engines.pgbackrest.trouble import trouble_in, unreadable
+from pgwrap.engines.port import EngineVersion, ObserveRequest
+from pgwrap.errors import OutputNotUnderstood
+
+Answer = TypeVar("Answer")
+Round: TypeAlias = Generator[tuple[Command, ...], tuple[Outcome, ...], Answer]
+
+INVALID = "[invalid]"
+"""The stanza's name when no repository could be listed and none was asked for."""
+_LISTABLE = frozenset({0, 2, 4, 5, 6})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Answer:
+    """What `info` and `version` made known of one cluster."""
+
+    version: EngineVersion | None = None
+    stanza: StanzaInfo | None = None
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Place:
+    """A repository of a cluster: where a listing belongs."""
+
+    cluster: str
+    key: int
+
+
+@dataclass(slots=True)
+class _Listed:
+    """The listings and histories gathered so far; findings where one could not be had."""
+
+    listings: dict[_Place, tuple[ArchiveListing, ...]] = field(default_factory=dict)
+    histories: dict[tuple[_Place, str], Ancestry] = field(default_factory=dict)
+    findings: dict[_Place, list[Finding]] = field(default_factory=dict)
+
+    def report(self, place: _Place, finding: Finding) -> None:
+        self.findings.setdefault(place, []).append(finding)
+
+
+def observe(
+    request: ObserveRequest, oldest: EngineVersion, newest: EngineVersion
+) -> Conversation[tuple[Observation, ...]]:
+    """Look at every cluster of the request; one Observation each, in its order. Never raises for what engines do."""
+    answers = yield from _catalogs(request)
+    listed = _Listed()
+    yield from _listings(request, answers, listed)
+    yield from _histories(request, listed)
+    return tuple(_observation(cluster, answers[cluster.name], listed, (oldest, newest)) for cluster in request.clusters)
+
+
+def _observation(
+    cluster: Cluster, answer: _Answer, listed: _Listed, known: tuple[EngineVersion, EngineVersion]
+) -> Observation:
+    keys = () if answer.stanza is None else tuple(repository.key for repository in answer.stanza.repositories)
+    places = {key: _Place(cluster=cluster.name, key=key) for key in keys}
+    gathered = tuple(finding for place in places.values() for finding in listed.findings.get(place, ()))
+    reading = CatalogReading(
+        stanza=answer.stanza,
+        version=None if answer.version is None else str(answer.version),
+        listings={key: listed.listings[place] for key, place in places.items() if place in listed.listings},
+        ancestries={
+            (place.key, archive): ancestry
+            for (place, archive), ancestry in listed.histories.items()
+            if place.cluster == cluster.name
+        },
+        findings=(*answer.findings, *_version_notes(answer.version, *known), *gathered),
+    )
+    return observation_from(cluster, reading)
+
+
+def _version_notes(version: EngineVersion | None, oldest: EngineVersion, newest: EngineVersion) -> tuple[Finding, ...]:
+    if version is None or oldest <= version <= newest or version.numbers[:2] == newest.numbers[:2]:
+        return ()
+    newer = version > newest
+    return (
+        Finding(
+            code=FindingCode.ENGINE_UNKNOWN_VERSION,
+            severity=Severity.OK if newer else Severity.WARNING,
+            message=f"pgBackRest {version} is {'newer' if newer else 'older'} than any version pgwrap is tested with"
+            f" ({oldest} to {newest})",
+        ),
+    )
+
+
+# Round 1: version and info
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Question:
+    """One `info` process and the clusters it answers for; `stanza` None asks for all of them at once."""
+
+    clusters: tuple[Cluster, ...]
+    run_as: str | None
+    stanza: str | None
+
+
+def _catalogs(request: ObserveRequest) -> Round[dict[str, _Answer]]:
+    questions = _questions(request)
+    users = tuple(dict.fromkeys(question.run_as for question in questions))
+    asked = tuple(commands.version_command(request.instance, user, request.deadline) for user in users)
+    outcomes = yield (*asked, *(_info(request, question) for question in questions))
+    versions = dict(zip(users, outcomes[: len(users)], strict=True))
+    answers = _answers(questions, outcomes[len(users) :], versions)
+    absent = tuple(question for question in _alone(questions, answers))
+    if absent:
+        outcomes = yield tuple(_info(request, question) for question in absent)
+        answers |= _answers(absent, outcomes, versions)
+    return answers
+
+
+def _questions(request: ObserveRequest) -> tuple[_Question, ...]:
+    shared = repositories_are_shared(request.installation or request.clusters)
+    by_user: dict[str | None, list[Cluster]] = {}
+    for cluster in request.clusters:
+        by_user.setdefault(request.run_as.get(cluster.name), []).append(cluster)
+    questions: list[_Question] = []
+    for user, clusters in by_user.items():
+        if shared and len(clusters) > 1:
+            questions.append(_Question(clusters=tuple(clusters), run_as=user, stanza=None))
+        else:
+            questions.extend(_named(cluster, user) for cluster in clusters)
+    return tuple(questions)
+
+
+def _named(cluster: Cluster, run_as: str | None) -> _Question:
+    return _Question(clusters=(cluster,), run_as=run_as, stanza=cluster.engine_name)
+
+
+def _info(request: ObserveRequest, question: _Question) -> Command:
+    return commands.info_command(request.instance, question.stanza, question.run_as, request.deadline)
+
+
+def _alone(questions: Iterable[_Question], answers: Mapping[str, _Answer]) -> Iterable[_Question]:
+    """Clusters that the common answer did not list; each is asked for by its name."""
+    for question in questions:
+        for cluster in question.clusters:
+            answer = answers[cluster.name]
+            if question.stanza is None and answer.stanza is None and not _failed(answer):
+                yield _named(cluster, question.run_as)
+
+
+def _failed(answer: _Answer) -> bool:
+    return any(finding.severity is not Severity.WARNING for finding in answer.findings)
+
+
+def _answers(
+    questions: Iterable[_Question], outcomes: Iterable[Outcome], versions: Mapping[str | None, Outcome]
+) -> dict[str, _Answer]:
+    answers: dict[str, _Answer] = {}
+    for question, outcome in zip(questions, outcomes, strict=True):
+        version, doubt = _version(versions[question.run_as])
+        stanzas, findings = _stanzas(outcome)
+        by_name = {stanza.name: stanza for stanza in stanzas}
+        for cluster in question.clusters:
+            answers[cluster.name] = _Answer(
+                version=version,
+                stanza=by_name.get(cluster.engine_name, by_name.get(INVALID)),
+                findings=findings if not stanzas and findings else (*doubt, *findings),
+            )
+    return answers
+
+
+def _version(outcome: Outcome) -> tuple[EngineVersion | None, tuple[Finding, ...]]:
+    trouble = trouble_in(outcome)
+    if trouble is not None:
+        return None, (trouble,)
+    try:
+        return version_from(outcome.text()), ()
+    except OutputNotUnderstood as error:
+        return None, (unreadable(error, outcome.command),)
+
+
+def _stanzas(outcome: Outcome) -> tuple[tuple[StanzaInfo, ...], tuple[Finding, ...]]:
+    trouble = trouble_in(outcome)
+    if trouble is not None:
+        return (), (trouble,)
+    try:
+        return stanzas_from(outcome.stdout), _configuration_warnings(outcome)
+    except OutputNotUnderstood as error:
+        return (), (unreadable(error, outcome.command),)
+
+
+def _configuration_warnings(outcome: Outcome) -> tuple[Finding, ...]:
+    return tuple(
+        Finding(
+            code=FindingCode.CONFIG_WARNING,
+            severity=Severity.WARNING,
+            message=f"pgBackRest warns: {' '.join(text.split())}",
+            hint="pgBackRest ignores what it does not know: correct the option in the spec, then render again",
+        )
+        for text in warnings_in(outcome)
+    )
+
+
+# Round 2: what WAL is there
+
+
+def _listings(request: ObserveRequest, answers: Mapping[str, _Answer], listed: _Listed) -> Round[None]:
+    asked = tuple(
+        (_Place(cluster=cluster.name, key=repository.key), cluster)
+        for cluster in request.clusters
+        for repository in _readable(answers[cluster.name].stanza)
+    )
+    if not asked:
+        return
+    outcomes = yield tuple(
+        commands.archive_listing_command(cluster, place.key, request.run_as.get(cluster.name), request.deadline)
+        for place, cluster in asked
+    )
+    for (place, cluster), outcome in zip(asked, outcomes, strict=True):
+        _take_listing(listed, place, cluster, outcome)
+
+
+def _readable(stanza: StanzaInfo | None) -> tuple[RepositoryInfo, ...]:
+    if stanza is None:
+        return ()
+    return tuple(repository for repository in stanza.repositories if repository.code in _LISTABLE)
+
+
+def _take_listing(listed: _Listed, place: _Place, cluster: Cluster, outcome: Outcome) -> None:
+    trouble = trouble_in(outcome)
+    try:
+        if trouble is None:
+            listed.listings[place] = listings_from(outcome.stdout)
+            return
+    except OutputNotUnderstood as error:
+        trouble = unreadable(error, outcome.command)
+    listed.report(
+        place,
+        Finding(
+            code=FindingCode.WAL_UNKNOWN,
+            severity=Severity.UNKNOWN,
+            message=f"the archived WAL could not be listed: {trouble.message}",
+            hint=trouble.hint,
+            repository=repository_name(cluster, place.key),
+        ),
+    )
+
+
+# Round 3: where timelines were left
+
+
+def _histories(request: ObserveRequest, listed: _Listed) -> Round[None]:
+    asked = tuple(_with_histories(request, listed))
+    if not asked:
+        return
+    outcomes = yield tuple(
+        commands.history_command(
+            cluster,
+            place.key,
+            f"{listing.archive}/{timeline:08X}.history",
+            request.run_as.get(cluster.name),
+            request.deadline,
+        )
+        for place, cluster, listing, timeline in asked
+    )
+    for (place, cluster, listing, timeline), outcome in zip(asked, outcomes, strict=True):
+        try:
+            listed.histories[place, listing.archive] = _ancestry(timeline, outcome)
+        except OutputNotUnderstood as error:
+            listed.report(place, _history_unknown(cluster, place, timeline, error))
+
+
+def _with_histories(
+    request: ObserveRequest, listed: _Listed
+) -> Iterable[tuple[_Place, Cluster, ArchiveListing, Timeline]]:
+    clusters = {cluster.name: cluster for cluster in request.clusters}
+    for place, listings in listed.listings.items():
+        for listing in listings:
+            timeline = listing.newest_history()
+            if timeline is not None:
+                yield place, clusters[place.cluster], listing, timeline
+
+
+def _ancestry(timeline: Timeline, outcome: Outcome) -> Ancestry:
+    trouble = trouble_in(outcome)
+    if trouble is not None:
+        raise OutputNotUnderstood(trouble.message, hint=trouble.hint)
+    try:
+        return Ancestry.parse(timeline, outcome.text())
+    except ValueError as error:
+        raise OutputNotUnderstood(str(error)) from error
+
+
+def _history_unknown(cluster: Cluster, place: _Place, timeline: Timeline, error: OutputNotUnderstood) -> Finding:
+    return Finding(
+        code=FindingCode.WAL_UNKNOWN,
+        severity=Severity.UNKNOWN,
+        message=f"the history of timeline {timeline} could not be read: {error.message}",
+        hint=error.hint,
+        repository=repository_name(cluster, place.key),
+    )

@@ -1,0 +1,102 @@
+"""Why a command gave no answer, as a finding or an error. It reads no answer that was given."""
+
+from __future__ import annotations
+
+import shlex
+from typing import NoReturn
+
+from pgwrap.domain.command import Command, Failure, Outcome
+from pgwrap.domain.facts import Finding, FindingCode, Severity
+from pgwrap.engines.pgbackrest.error_codes import LOCK_ACQUIRE, error_code, hint_for
+from pgwrap.engines.pgbackrest.output import ReportedError, reported_error
+from pgwrap.errors import Busy, EngineFailed, EngineMissing, EngineTimeout, OutputNotUnderstood
+
+_CODES = {
+    Failure.MISSING: FindingCode.ENGINE_MISSING,
+    Failure.DENIED: FindingCode.ENGINE_FAILED,
+    Failure.TIMEOUT: FindingCode.ENGINE_TIMEOUT,
+    Failure.TOO_MUCH_OUTPUT: FindingCode.OUTPUT_NOT_UNDERSTOOD,
+    Failure.UNREACHABLE: FindingCode.ENGINE_FAILED,
+    Failure.SKIPPED: FindingCode.NOT_ASKED,
+}
+_HINTS = {
+    Failure.MISSING: "install pgBackRest, or name its program in the spec (engines: … command:)",
+    Failure.DENIED: "check run_as, and that this user may become it",
+    Failure.TIMEOUT: "try the same by hand: a repository or host that does not answer is the usual cause",
+    Failure.TOO_MUCH_OUTPUT: "try the same by hand and look at what it prints",
+    Failure.UNREACHABLE: "check the ssh connection without a password prompt (BatchMode)",
+    Failure.SKIPPED: "leave out --local to ask other hosts, too",
+}
+
+
+def trouble_in(outcome: Outcome) -> Finding | None:
+    """The reason why this outcome holds no answer; None when the command succeeded."""
+    if outcome.failure is not None:
+        return Finding(
+            code=_CODES[outcome.failure],
+            severity=Severity.UNKNOWN,
+            message=_failure_message(outcome),
+            hint=_HINTS[outcome.failure],
+        )
+    if outcome.exit_code == 0:
+        return None
+    error = reported_error(outcome)
+    return Finding(
+        code=FindingCode.ENGINE_FAILED,
+        severity=Severity.UNKNOWN,
+        message=sentence(outcome, error),
+        hint=error.hint or hint_for(error.code),
+    )
+
+
+def raise_for(outcome: Outcome, cluster: str | None = None) -> None:
+    """Raise EngineMissing, EngineTimeout, EngineFailed or Busy when the command did not succeed."""
+    if outcome.failure is not None:
+        _raise_failure(outcome, outcome.failure, cluster)
+    if outcome.exit_code == 0:
+        return
+    error = reported_error(outcome)
+    hint = hint_for(error.code) or error.hint
+    if error.code == LOCK_ACQUIRE:
+        raise Busy(sentence(outcome, error), hint=hint, cluster=cluster)
+    raise EngineFailed(sentence(outcome, error), hint=hint, cluster=cluster, engine_exit=outcome.exit_code)
+
+
+def _raise_failure(outcome: Outcome, failure: Failure, cluster: str | None) -> NoReturn:
+    message, hint = _failure_message(outcome), _HINTS[failure]
+    if failure is Failure.MISSING:
+        raise EngineMissing(message, hint=hint, cluster=cluster)
+    if failure is Failure.TIMEOUT:
+        raise EngineTimeout(message, hint=hint, cluster=cluster)
+    if failure is Failure.TOO_MUCH_OUTPUT:
+        raise OutputNotUnderstood(message, hint=hint, cluster=cluster)
+    raise EngineFailed(message, hint=hint, cluster=cluster)
+
+
+def _failure_message(outcome: Outcome) -> str:
+    return outcome.message or f"{_program(outcome.command)} could not be run ({outcome.failure})"
+
+
+def sentence(outcome: Outcome, error: ReportedError) -> str:
+    """One sentence with the engine's own words: which command, which error, and what it said."""
+    if outcome.exit_code is not None and outcome.exit_code < 0:
+        return f"{_program(outcome.command)} was ended by signal {-outcome.exit_code}"
+    known = error_code(error.code)
+    code = f"[{error.code:03d}] {known.name}: " if known is not None else ""
+    return f"{_program(outcome.command)} failed: {code}{error.text}"
+
+
+def unreadable(error: OutputNotUnderstood, command: Command) -> Finding:
+    """The finding for an answer that no known version prints."""
+    return Finding(
+        code=FindingCode.OUTPUT_NOT_UNDERSTOOD,
+        severity=Severity.UNKNOWN,
+        message=f"{_program(command)} gave an answer that could not be read: {error.message}",
+        hint=f"look at it by hand: {command.quoted()}",
+    )
+
+
+def _program(command: Command) -> str:
+    """The program and its subcommand, the only argument that is neither an option nor a path."""
+    words = [word for word in command.argv[1:] if not word.startswith("-")]
+    return shlex.join((command.argv[0], *words[:1]))
