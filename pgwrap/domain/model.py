@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal, TypeAlias
 
-from pgwrap.errors import Location, UsageError
+from pgwrap.errors import Location, Problem, UsageError
 
 Path: TypeAlias = tuple[str, ...]
 """The way to a value in the spec, such as ("clusters", "orders", "retention", "window"); list items by their index."""
@@ -349,6 +349,8 @@ class Fleet:
     """The files the spec was read from, main file first."""
     locations: Mapping[Path, Location] = field(default_factory=dict, compare=False, repr=False)
     """Where each value was written; a value that came from `defaults:` points there."""
+    warnings: tuple[Problem, ...] = field(default=(), compare=False)
+    """What the spec's author should know, none of it in the way of using the spec."""
 
     def locate(self, path: Path) -> Location | None:
         """The place of `path`, or of the nearest thing around it that was written down."""
