@@ -1,0 +1,109 @@
+"""The WAL that Barman holds of one server, and the ways between its timelines. It asks nothing and finds no gaps."""
+
+from __future__ import annotations
+
+from pgwrap.domain.command import Outcome
+from pgwrap.domain.facts import ArchiveContents, Finding, FindingCode, Severity
+from pgwrap.domain.wal import DEFAULT_SEGMENT_SIZE, Ancestry
+from pgwrap.engines.barman.backups import postgres_version
+from pgwrap.engines.barman.catalog import CatalogBackup, ServerReport, WalList
+from pgwrap.engines.barman.failures import read, reason
+from pgwrap.engines.barman.parse import parse_wal_list
+
+
+def read_wal(
+    outcome: Outcome | None, report: ServerReport, segment_size: int | None
+) -> tuple[WalList | None, tuple[Finding, ...]]:
+    """The WAL list of a server; None with a finding where it could not be had, and without one where it is empty."""
+    if outcome is None:
+        return None, _not_asked(report)
+    answer = read(outcome, lambda text: parse_wal_list(text, report.segment_size or segment_size))
+    if isinstance(answer, Finding):
+        return None, (_wal_unknown(answer.message, answer.hint),)
+    if not answer.ranges and _holds_wal(report):
+        message = "Barman's WAL list is empty though WAL is archived"
+        return None, (_wal_unknown(message, f"barman rebuild-xlogdb {report.name}"),)
+    return answer, ()
+
+
+def read_ancestry(outcome: Outcome | None, report: ServerReport) -> tuple[tuple[Ancestry, ...], tuple[Finding, ...]]:
+    """The history of the newest timeline; without it, restores cannot follow the cluster onto that timeline."""
+    timeline = report.newest_timeline
+    if outcome is None or timeline is None:
+        return (), ()
+    if not outcome.succeeded:
+        return (), (_no_history(timeline, outcome.message or reason(outcome)),)
+    try:
+        return (Ancestry.parse(timeline, outcome.text()),), ()
+    except ValueError as error:
+        return (), (_no_history(timeline, str(error)),)
+
+
+def contents(
+    report: ServerReport,
+    wal: WalList | None,
+    ancestries: tuple[Ancestry, ...],
+    *,
+    repository: str,
+    segment_size: int | None,
+) -> ArchiveContents:
+    """Barman's one archive; `ranges` is None where the list could not be had, empty where nothing was archived."""
+    last = max(report.newest_wal, key=lambda segment: segment.name, default=None)
+    times = [segment.archived_at for segment in report.newest_wal if segment.archived_at is not None]
+    empty = not report.backups and not report.newest_wal
+    return ArchiveContents(
+        repository=repository,
+        archive=None,
+        system_identifier=system_identifier(report),
+        postgres_version=newest_postgres(report),
+        segment_size=report.segment_size or segment_size or DEFAULT_SEGMENT_SIZE,
+        minimum=wal.minimum if wal is not None else None,
+        maximum=wal.maximum if wal is not None else last.name if last is not None else None,
+        ranges=wal.ranges if wal is not None else () if empty else None,
+        newest_at=max(times, default=wal.newest_at if wal is not None else None),
+        ancestries=ancestries,
+    )
+
+
+def system_identifier(report: ServerReport) -> str | None:
+    """The server's, as it says itself, else as its newest backup recorded."""
+    newest = _newest(report)
+    return report.status.system_identifier or (newest.system_identifier if newest is not None else None)
+
+
+def newest_postgres(report: ServerReport) -> str | None:
+    """PostgreSQL's major version, as the server says it, else as its newest backup recorded."""
+    newest, text = _newest(report), report.status.version
+    if text is None:
+        return postgres_version(newest.version) if newest is not None else None
+    major, _, rest = text.partition(".")
+    return f"{major}.{rest.split('.')[0]}" if major == "9" else major
+
+
+def _newest(report: ServerReport) -> CatalogBackup | None:
+    return max(report.backups, key=lambda backup: backup.id, default=None)
+
+
+def _holds_wal(report: ServerReport) -> bool:
+    """A backup becomes DONE only with its WAL archived."""
+    return bool(report.newest_wal) or any(backup.status == "DONE" for backup in report.backups)
+
+
+def _not_asked(report: ServerReport) -> tuple[Finding, ...]:
+    """That nothing was archived yet is known; of an inactive or disabled server Barman does not tell."""
+    if not report.backups and not report.newest_wal:
+        return ()
+    return (_wal_unknown(f"Barman lists no WAL of the server {report.name} while it is out of use"),)
+
+
+def _wal_unknown(message: str, hint: str = "") -> Finding:
+    return Finding(code=FindingCode.WAL_UNKNOWN, severity=Severity.UNKNOWN, message=message, hint=hint)
+
+
+def _no_history(timeline: int, cause: str) -> Finding:
+    return Finding(
+        code=FindingCode.WAL_UNKNOWN,
+        severity=Severity.WARNING,
+        message=f"the history of timeline {timeline} could not be read from Barman's archive: {cause}",
+        hint="without it no restore reaches that timeline from a backup of an older one",
+    )

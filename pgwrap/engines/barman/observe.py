@@ -1,0 +1,139 @@
+"""Looking at Barman's servers: one diagnosis and one listing for all of them, then the WAL list of each. It changes
+nothing: never `check`, `cron` or `archive-wal`, which may archive, switch WAL or start processes.
+
+One bad server spoils `diagnose` for all (a backup.info of a newer Barman ends it, an unreachable host stalls it). Then
+every server is asked by itself: `sync-info` needs no PostgreSQL and tells the whole backups.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from pgwrap.domain.command import Command, Conversation, Outcome
+from pgwrap.domain.facts import Finding, Observation
+from pgwrap.domain.model import Cluster
+from pgwrap.engines.barman import commands
+from pgwrap.engines.barman.assembly import Heard, assembled
+from pgwrap.engines.barman.catalog import Diagnosis, Listing, ServerReport
+from pgwrap.engines.barman.envelope import console_messages
+from pgwrap.engines.barman.failures import HOPELESS, read
+from pgwrap.engines.barman.parse import parse_diagnosis, parse_listing
+from pgwrap.engines.port import ObserveRequest
+
+Key: TypeAlias = tuple[str, str]
+"""A question of the second round: what is asked, and of which cluster (for `overrides`: of which user)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Installation:
+    """What the questions to all servers at once brought, for one user."""
+
+    run_as: str | None
+    diagnosis: Diagnosis | Finding
+    listing: Listing | Finding
+    warnings: tuple[str, ...]
+    hopeless: bool
+    """Whether further commands would fail the same way."""
+
+    def report(self, name: str) -> ServerReport | None:
+        """One server's part of the diagnosis."""
+        if isinstance(self.diagnosis, Finding):
+            return None
+        return next((server for server in self.diagnosis.servers if server.name == name), None)
+
+    def lists(self, name: str) -> bool:
+        """Whether the listing of all servers has this one whole; after an error the rest of it is cut off."""
+        if isinstance(self.listing, Finding) or name not in self.listing.servers:
+            return False
+        return bool(self.listing.servers[name]) or not self.listing.messages.errors
+
+
+def observe(request: ObserveRequest) -> Conversation[tuple[Observation, ...]]:
+    """Two rounds of questions, whatever the number of servers; the questions of a round run side by side."""
+    if not request.clusters:
+        return ()
+    users = tuple(dict.fromkeys(request.run_as.get(cluster.name) for cluster in request.clusters))
+    first = yield tuple(command for user in users for command in _first_round(request, user))
+    installations = {
+        user: _installation(user, first[2 * index], first[2 * index + 1]) for index, user in enumerate(users)
+    }
+    questions = dict(_second_round(request, installations))
+    answers = dict(zip(questions, (yield tuple(questions.values())), strict=True)) if questions else {}
+    return tuple(
+        assembled(_heard(cluster, installations[request.run_as.get(cluster.name)], answers))
+        for cluster in request.clusters
+    )
+
+
+def _first_round(request: ObserveRequest, user: str | None) -> tuple[Command, Command]:
+    return (
+        commands.diagnose(request.instance, user, request.deadline),
+        commands.list_backups(request.instance, "all", user, request.deadline),
+    )
+
+
+def _installation(user: str | None, diagnosed: Outcome, listed: Outcome) -> Installation:
+    listing = read(listed, parse_listing)
+    said = () if isinstance(listing, Finding) else listing.messages.warnings
+    return Installation(
+        run_as=user,
+        diagnosis=read(diagnosed, parse_diagnosis),
+        listing=listing,
+        warnings=tuple(dict.fromkeys(said + console_messages(diagnosed.error_text()).warnings)),
+        hopeless=diagnosed.failure in HOPELESS,
+    )
+
+
+def _second_round(
+    request: ObserveRequest, installations: Mapping[str | None, Installation]
+) -> Iterator[tuple[Key, Command]]:
+    for user, installation in installations.items():
+        diagnosis = installation.diagnosis
+        if isinstance(diagnosis, Diagnosis) and diagnosis.home is not None:
+            yield (
+                ("overrides", user or ""),
+                commands.overrides(request.instance, diagnosis.home, user, request.deadline),
+            )
+    for cluster in request.clusters:
+        yield from _of_one(request, cluster, installations[request.run_as.get(cluster.name)])
+
+
+def _of_one(request: ObserveRequest, cluster: Cluster, installation: Installation) -> Iterator[tuple[Key, Command]]:
+    """What this server must be asked by itself: nothing when it is idle, more when the diagnosis failed."""
+    name, user, deadline = cluster.engine_name, installation.run_as, request.deadline
+    report = installation.report(name)
+    if installation.hopeless or (isinstance(installation.diagnosis, Diagnosis) and not _worth_asking(report)):
+        return
+    yield ("wal", cluster.name), commands.wal_list(request.instance, name, user, deadline)
+    if not installation.lists(name):
+        yield ("listing", cluster.name), commands.list_backups(request.instance, name, user, deadline)
+    timeline = report.newest_timeline if report is not None else None
+    if timeline is not None and timeline > 1:
+        yield ("history", cluster.name), commands.history(request.instance, name, timeline, user, deadline)
+
+
+def _worth_asking(report: ServerReport | None) -> bool:
+    """Barman answers nothing for an inactive or disabled server; one without WAL would get an empty xlog.db."""
+    return (
+        report is not None
+        and report.settings.active
+        and not report.settings.disabled
+        and bool(report.backups or report.newest_wal)
+    )
+
+
+def _heard(cluster: Cluster, installation: Installation, answers: Mapping[Key, Outcome]) -> Heard:
+    listing = installation.listing
+    return Heard(
+        cluster=cluster,
+        diagnosis=installation.diagnosis,
+        report=installation.report(cluster.engine_name),
+        listing=listing if isinstance(listing, Finding) else listing.servers.get(cluster.engine_name),
+        warnings=installation.warnings,
+        overrides=answers.get(("overrides", installation.run_as or "")),
+        wal=answers.get(("wal", cluster.name)),
+        history=answers.get(("history", cluster.name)),
+        own_listing=answers.get(("listing", cluster.name)),
+    )
