@@ -315,7 +315,7 @@ def _stretch(
         engine_name=observation.engine_name,
         repository=archive.repository,
         archive=archive.archive,
-        system_identifier=backups[0].system_identifier or archive.system_identifier,
+        system_identifier=(archive.system_identifier if continues else None) or backups[0].system_identifier,
         timeline=timeline,
         segment_size=size,
         run=run,

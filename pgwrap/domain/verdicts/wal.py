@@ -1,0 +1,111 @@
+"""Findings about WAL: gaps, lag, and archives that could not be listed. It fetches no segment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pgwrap.domain.facts import ArchiveContents, Finding, FindingCode, Severity, WalGap
+from pgwrap.domain.model import RetentionPolicy
+from pgwrap.domain.recovery import meaning_of
+from pgwrap.domain.verdicts import words
+from pgwrap.domain.verdicts.evidence import Evidence
+from pgwrap.domain.wal_status import segment_size
+
+_STALE_SEGMENTS = 4
+"""Unarchived WAL that is worth a warning even where nobody asked for an rpo, in segments."""
+
+
+def wal_findings(evidence: Evidence) -> Iterator[Finding]:
+    """Every finding about the WAL of one cluster."""
+    yield from (_gap(gap, evidence) for gap in evidence.wal.gaps)
+    yield from _stale(evidence)
+    yield from _unknown(evidence)
+
+
+def _gap(gap: WalGap, evidence: Evidence) -> Finding:
+    meaning = meaning_of(gap, evidence.observation, wal_is_thinned=_thins_wal(gap.repository, evidence))
+    names = gap.from_ if gap.from_ == gap.to else f"{gap.from_} to {gap.to}"
+    place = "".join(
+        (f" in repository {gap.repository}" if gap.repository else "", f" ({gap.archive})" if gap.archive else "")
+    )
+    return Finding(
+        code=FindingCode.WAL_GAP,
+        severity=Severity.OK if meaning.harmless else _harm(gap, evidence),
+        message=f"{gap.segments} WAL segments are missing{place}: {names}; {meaning.reason}",
+        hint="" if meaning.harmless else words.take_backup(evidence.cluster),
+        repository=gap.repository,
+    )
+
+
+def _harm(gap: WalGap, evidence: Evidence) -> Severity:
+    """A cut in the history of a version that was upgraded from concerns nobody's next restore."""
+    current = {(a.repository, a.archive): a.current for a in evidence.observation.archives}
+    return Severity.CRITICAL if current.get((gap.repository, gap.archive), True) else Severity.WARNING
+
+
+def _thins_wal(repository: str | None, evidence: Evidence) -> bool:
+    """Whether the policy keeps continuous WAL for the newest backups alone."""
+    return any(
+        policy.wal is not None or policy.wal_type is not None for policy in _policies(repository, evidence)
+    ) or any("retention-archive" in option.key for option in evidence.cluster.options)
+
+
+def _policies(repository: str | None, evidence: Evidence) -> Iterator[RetentionPolicy]:
+    yield evidence.cluster.retention
+    for own in evidence.cluster.repositories:
+        if own.name == repository and own.retention is not None:
+            yield own.retention
+
+
+def _stale(evidence: Evidence) -> Iterator[Finding]:
+    lag, rpo = evidence.wal.lag_bytes, evidence.objective("rpo")
+    many = _STALE_SEGMENTS * segment_size(evidence.observation, evidence.postgres)
+    missed = rpo is not None and rpo.severity is Severity.CRITICAL
+    if not lag or not (missed or (rpo is None and lag > many)):
+        return
+    limit = f"; the rpo is {words.duration(rpo.limit_seconds)}" if rpo is not None else ""
+    yield Finding(
+        code=FindingCode.WAL_STALE,
+        severity=Severity.CRITICAL if missed else Severity.WARNING,
+        message=f"{words.size(lag)} of WAL are not archived; the newest archived segment is of "
+        f"{words.moment(evidence.wal.last_archived_at)}{limit}",
+        hint=_stale_hint(evidence, lag),
+    )
+
+
+def _stale_hint(evidence: Evidence, lag: int) -> str:
+    """Less than a segment waits because nothing closes it; more waits because archiving is slow or broken."""
+    if lag <= segment_size(evidence.observation, evidence.postgres):
+        return "set archive_timeout in PostgreSQL below the rpo, so that a segment is closed in time"
+    return words.native(evidence.cluster, pgbackrest=("check",), barman=("check", "{}"))
+
+
+def _unknown(evidence: Evidence) -> Iterator[Finding]:
+    """An archive that was not listed leaves backups and gaps unjudged; that is never ok."""
+    for archive in evidence.observation.archives:
+        if archive.current and archive.ranges is None:
+            yield _unlisted(
+                archive.repository, f"archive {archive.archive}" if archive.archive else "the archive", evidence
+            )
+    known = {_place(archive) for archive in evidence.observation.archives}
+    places = {(b.repository, b.archive): None for b in evidence.done() if b.wal_start is not None}
+    for repository, name in places:
+        if (repository, name) not in known:
+            yield _unlisted(repository, f"archive {name}" if name else "the archive", evidence)
+
+
+def _place(archive: ArchiveContents) -> tuple[str | None, str | None]:
+    return archive.repository, archive.archive
+
+
+def _unlisted(repository: str | None, name: str, evidence: Evidence) -> Finding:
+    where = f" in repository {repository}" if repository else ""
+    return Finding(
+        code=FindingCode.WAL_UNKNOWN,
+        severity=Severity.UNKNOWN,
+        message=f"the WAL of {name}{where} could not be listed: whether its backups can be restored is not known",
+        hint=words.native(
+            evidence.cluster, pgbackrest=("repo-ls", f"archive/{evidence.cluster.engine_name}"), barman=("check", "{}")
+        ),
+        repository=repository,
+    )

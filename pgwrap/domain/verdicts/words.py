@@ -1,0 +1,59 @@
+"""Numbers and commands as the findings say them. It judges nothing."""
+
+from __future__ import annotations
+
+import shlex
+from datetime import datetime
+
+from pgwrap.domain.model import Cluster, EngineKind
+
+_DURATIONS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
+_SIZES = ((1 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"))
+
+
+def moment(time: datetime | None) -> str:
+    """An absolute time, to the second."""
+    return "an unknown time" if time is None else f"{time:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def duration(seconds: float) -> str:
+    """Its two largest units: `2 d 3 h`, `45 min`, `10 s`."""
+    rest = int(seconds)
+    parts = []
+    for unit, name in _DURATIONS:
+        count, rest = divmod(rest, unit)
+        if count:
+            parts.append(f"{count} {name}")
+    return " ".join(parts[:2]) or "0 s"
+
+
+def size(count: int) -> str:
+    """Bytes in the unit that fits."""
+    for unit, name in _SIZES:
+        if count >= unit:
+            return f"{count / unit:.1f} {name}"
+    return f"{count} bytes"
+
+
+def take_backup(cluster: Cluster, kind: str = "full") -> str:
+    """The command that takes a backup."""
+    return f"pgwrap backup {shlex.quote(cluster.name)} --type {kind}"
+
+
+def pgwrap(cluster: Cluster, verb: str) -> str:
+    """A command of pgwrap on this cluster."""
+    return f"pgwrap {verb} {shlex.quote(cluster.name)}"
+
+
+def is_barman(cluster: Cluster) -> bool:
+    """Whether the cluster's engine is Barman."""
+    return cluster.engine.kind is EngineKind.BARMAN
+
+
+def native(cluster: Cluster, *, pgbackrest: tuple[str, ...], barman: tuple[str, ...]) -> str:
+    """The engine's own command on this cluster; in `barman`, `{}` stands for the server's name."""
+    engine = cluster.engine
+    if is_barman(cluster):
+        words = [cluster.engine_name if word == "{}" else word for word in barman]
+        return shlex.join((engine.command, "-c", engine.config, *words))
+    return shlex.join((engine.command, f"--config={engine.config}", f"--stanza={cluster.engine_name}", *pgbackrest))
