@@ -1,4 +1,4 @@
-"""Runs every test and the demo on three generations of Debian, in cached root filesystems; it changes nothing outside them.
+"""Runs every test and the demo on three generations of Debian, in cached root filesystems; all else stays as it is.
 
 Each generation has two directories in the cache: SUITE as debootstrap made it, and SUITE.ready, a copy in which the
 packages are installed. Packages are fetched from their registries; the tests themselves have a loopback interface only.

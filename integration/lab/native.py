@@ -79,6 +79,15 @@ class NativeBarman:
         answer = json.loads(self.run("-f", "json", "list-backups", server).stdout)
         return {backup["backup_id"]: backup["status"] for backup in answer[server]}
 
+    def take_wal(self, server: str, segment: str, deadline: float = 30.0) -> None:
+        """Have Barman archive `segment`; a busy lock makes `archive-wal` do nothing, so it is asked again."""
+        limit = time.monotonic() + deadline
+        while not list((self.home / server / "wals").glob(f"*/{segment}*")):
+            if time.monotonic() > limit:
+                raise TimeoutError(f"Barman did not take {segment}")
+            self.run("archive-wal", server)
+            time.sleep(0.1)
+
 
 def native_barman(room: Room, servers: Mapping[str, PostgresServer], options: str = "") -> NativeBarman:
     """Write a global file and one per server (streaming, with a slot); nothing is started yet."""

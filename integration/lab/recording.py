@@ -234,14 +234,7 @@ def _barman_views(engine: NativeBarman, recorder: Recorder, moment: str) -> None
 
 
 def _archive(engine: NativeBarman, server: PostgresServer) -> None:
-    """Close a segment and have Barman take it; a busy lock makes `archive-wal` do nothing, so ask again."""
-    segment = server.switch_wal()
-    limit = time.monotonic() + 30
-    while not list((engine.home / SERVER / "wals").glob(f"*/{segment}")):
-        if time.monotonic() > limit:
-            raise TimeoutError(f"Barman did not take {segment}")
-        engine.run("archive-wal", SERVER)
-        time.sleep(0.1)
+    engine.take_wal(SERVER, server.switch_wal())
 
 
 def _record_more_backups(engine: NativeBarman, server: PostgresServer, recorder: Recorder) -> None:
