@@ -90,7 +90,8 @@ def ssh_config() -> Iterator[Path]:
         f"Host nowhere\n HostName 127.0.0.1\n Port {free_port()}\n"
         f"Host stranger\n HostName 127.0.0.1\n Port {port}\n IdentityFile {directory}/nothing\n"
         f" UserKnownHostsFile {directory}/known_hosts\n StrictHostKeyChecking accept-new\n"
-        f"Host lab nowhere 127.0.0.1\n IdentityFile {directory}/user_key\n IdentitiesOnly yes\nHost *\n IdentitiesOnly yes\n"
+        f"Host lab nowhere 127.0.0.1\n IdentityFile {directory}/user_key\n"
+        "Host *\n IdentitiesOnly yes\n"
     )
     if IS_ROOT:
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)

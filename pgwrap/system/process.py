@@ -17,6 +17,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from enum import Enum, auto
 from pathlib import Path
+from threading import RLock
 from typing import IO
 
 from pgwrap.domain.command import Command, Failure, Outcome
@@ -150,6 +151,7 @@ class _Child:
         self._room = limit
         self._lines = _Lines(on_line) if on_line else None
         self._stop = False
+        self._closing = RLock()
         self._selector = selectors.DefaultSelector()
         self._exit = os.pidfd_open(process.pid)
         self._selector.register(self._exit, selectors.EVENT_READ, _wake)
@@ -182,10 +184,9 @@ class _Child:
         return self.process.poll() is not None
 
     def request_stop(self) -> None:
-        """From any thread: end soon. The thread that follows the process closes its lifeline."""
+        """From any thread, or a signal handler: end soon."""
         self._stop = True
-        if not self._lifeline:
-            self.signal(signal.SIGTERM)
+        self._ask_to_end()
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the process and all its descendants that stayed in its session's process group."""
@@ -210,15 +211,27 @@ class _Child:
         """Let go of the pipes; a descendant that still holds them cannot delay anything."""
         self._selector.close()
         os.close(self._exit)
+        with self._closing:
+            self._close_pipes()
+
+    def _close_pipes(self) -> None:
         for pipe in (self.process.stdin, self.process.stdout, self.process.stderr):
             if pipe is not None:
                 pipe.close()
 
     def _ask_to_end(self) -> None:
         if self._lifeline:
-            self._close_stdin()
+            self._cut_lifeline()
         else:
             self.signal(signal.SIGTERM)
+
+    def _cut_lifeline(self) -> None:
+        """Put /dev/null in the pipe's place: another thread may use the descriptor, so it must not be closed here."""
+        with self._closing:
+            if self.process.stdin is not None and not self.process.stdin.closed:
+                nothing = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+                os.dup2(nothing, self.process.stdin.fileno(), inheritable=False)
+                os.close(nothing)
 
     def _kill_group(self) -> None:
         """SIGKILL, also when the leader has ended: its descendants shared its deadline."""
@@ -275,13 +288,6 @@ class _Child:
             self._selector.unregister(pipe)
             if not self._lifeline:
                 pipe.close()
-
-    def _close_stdin(self) -> None:
-        pipe = self.process.stdin
-        if pipe is not None and not pipe.closed:
-            with suppress(KeyError):  # all input was written, so the selector does not know it any more
-                self._selector.unregister(pipe)
-            pipe.close()
 
 
 def _wake(_: int) -> None:
