@@ -1,0 +1,222 @@
+"""The file door: reads files, and replaces them so that the old or the new one is there whole. It deletes nothing but
+its own scratch directories.
+"""
+
+from __future__ import annotations
+
+import errno
+import grp
+import logging
+import os
+import pwd
+import secrets
+import shutil
+import stat
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from pgwrap.domain.plan import WriteFile
+from pgwrap.errors import PgwrapError, Refused, UsageError
+
+READ_LIMIT = 64 << 20
+"""Bytes of the largest file read: far beyond any configuration."""
+_NO_HARD_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS)
+
+_LOG = logging.getLogger("pgwrap.files")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ownership:
+    """Numeric ids for a new file; -1 leaves what the system gives."""
+
+    user: int = -1
+    group: int = -1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalFiles:
+    """The files of this machine; see `pgwrap.system.port.Files`."""
+
+    def read(self, path: str) -> str | None:
+        """The text of a regular file with its line ends as they are, None when it does not exist.
+
+        Bytes that are not UTF-8 are replaced. UsageError when it cannot be read, is no file, or is too large.
+        """
+        try:
+            content = _content(path)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise _cannot("read", path, error) from error
+        return content.decode(errors="replace")
+
+    def write(self, file: WriteFile) -> None:
+        """Put a file in place atomically; the one it replaces stays beside it as `.old`.
+
+        A symbolic link stays and its target is replaced. Mode and owner are set before the first byte is written; only
+        root changes owners, and without an owner in `file` a replaced file's stays. Writing what is already there
+        touches neither the content nor `.old`. Refused for anything but a regular file, UsageError when it cannot be.
+        """
+        target = Path(os.path.realpath(file.path))
+        try:
+            _write(target, file)
+        except OSError as error:
+            raise _cannot("write", file.path, error) from error
+
+    def owner(self, path: str) -> str | None:
+        """The name of the user who owns `path`; None when it does not exist, cannot be seen, or has no name."""
+        try:
+            return pwd.getpwuid(os.stat(path).st_uid).pw_name  # noqa: PTH116 - a string in, a string out
+        except (OSError, KeyError, ValueError):
+            return None
+
+    @contextmanager
+    def private_directory(self, owner: str | None) -> Iterator[str]:
+        """A scratch directory of mode 0700, removed afterwards with all that is in it.
+
+        Root gives it to `owner`. Anybody else can make it only for themselves; then `owner`'s programs cannot enter.
+        """
+        ownership = _ownership(owner, None)
+        parent = None if ownership.user in (-1, os.geteuid()) else "/var/tmp"  # noqa: S108 - TMPDIR may be closed to them
+        try:
+            path = tempfile.mkdtemp(prefix="pgwrap-", dir=parent)
+        except OSError as error:
+            raise _cannot("make a scratch directory in", parent or tempfile.gettempdir(), error) from error
+        try:
+            os.chown(path, ownership.user, ownership.group)
+            yield path
+        finally:
+            shutil.rmtree(path, ignore_errors=True)
+            if Path(path).exists():
+                _LOG.warning("the scratch directory %s could not be removed", path)
+
+
+def _content(path: str) -> bytes:
+    # O_NONBLOCK: a named pipe is refused below instead of waited for.
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    with os.fdopen(descriptor, "rb") as source:
+        found = os.fstat(source.fileno())
+        if not stat.S_ISREG(found.st_mode):
+            raise UsageError(f"{path} is not a file")
+        content = source.read(READ_LIMIT + 1)
+    if len(content) > READ_LIMIT:
+        raise UsageError(f"{path} is larger than {READ_LIMIT >> 20} MiB: this is no configuration file")
+    return content
+
+
+def _write(target: Path, file: WriteFile) -> None:
+    content = file.text.encode()
+    before = _existing(target, file.path)
+    ownership = _ownership(file.owner, file.group, before)
+    if before is not None and before.st_size == len(content) and target.read_bytes() == content:
+        _set_access(target, before, file.mode, ownership)
+        return
+    _make_directories(target.parent, ownership.group)
+    temporary = _beside(target)
+    try:
+        _create(temporary, content, file.mode, ownership)
+        if before is not None:
+            _keep_old(target)
+        temporary.replace(target)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    _flush_directory(target.parent)
+
+
+def _existing(target: Path, path: str) -> os.stat_result | None:
+    try:
+        found = target.stat()
+    except FileNotFoundError:
+        return None
+    if not stat.S_ISREG(found.st_mode):
+        kind = "a directory" if stat.S_ISDIR(found.st_mode) else "not a regular file"
+        raise Refused(f"{path} is {kind}: it is not replaced by a file", hint="move it away, or name another path")
+    return found
+
+
+def _ownership(owner: str | None, group: str | None, before: os.stat_result | None = None) -> _Ownership:
+    """The ids that a new file gets: those named, else those of the file that it replaces."""
+    if os.geteuid() != 0:
+        return _Ownership()
+    user_id, group_id = (before.st_uid, before.st_gid) if before is not None else (-1, -1)
+    try:
+        if owner is not None:
+            entry = pwd.getpwnam(owner)
+            user_id, group_id = entry.pw_uid, entry.pw_gid
+        if group is not None:
+            group_id = grp.getgrnam(group).gr_gid
+    except (KeyError, ValueError) as error:
+        raise UsageError(f"there is no user {owner!r} or group {group!r} on this machine to own a file") from error
+    return _Ownership(user=user_id, group=group_id)
+
+
+def _set_access(target: Path, before: os.stat_result, mode: int, ownership: _Ownership) -> None:
+    if stat.S_IMODE(before.st_mode) != mode:
+        target.chmod(mode)
+    if (ownership.user, ownership.group) not in ((-1, -1), (before.st_uid, before.st_gid)):
+        os.chown(target, ownership.user, ownership.group)
+
+
+def _make_directories(directory: Path, group: int) -> None:
+    """Make what is missing, mode 0750, open to the group of the file that goes in."""
+    missing = [path for path in (directory, *directory.parents) if not path.exists()]
+    for path in reversed(missing):
+        path.mkdir(mode=0o750)
+        os.chown(path, -1, group)
+        _flush_directory(path.parent)
+
+
+def _beside(target: Path) -> Path:
+    """A name in the same directory that neither engine takes for a configuration file (`*.conf`)."""
+    return target.with_name(f".{target.name}.{secrets.token_hex(8)}.tmp")
+
+
+def _create(path: Path, content: bytes, mode: int, ownership: _Ownership) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "wb") as output:
+        os.fchown(output.fileno(), ownership.user, ownership.group)
+        os.fchmod(output.fileno(), mode)
+        output.write(content)
+        output.flush()
+        os.fsync(output.fileno())
+
+
+def _keep_old(target: Path) -> None:
+    """Give the present file a second name, so that at no moment it is missing."""
+    temporary = _beside(target)
+    try:
+        temporary.hardlink_to(target)
+    except OSError as error:
+        if error.errno not in _NO_HARD_LINKS:
+            raise
+        present = target.stat()
+        _create(temporary, target.read_bytes(), stat.S_IMODE(present.st_mode), _Ownership())
+    try:
+        temporary.replace(target.with_name(f"{target.name}.old"))
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _flush_directory(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _cannot(verb: str, path: str, error: OSError) -> PgwrapError:
+    hint = ""
+    if isinstance(error, PermissionError):
+        hint = "run pgwrap as root or as the owner of the file"
+    elif error.errno == errno.ENOSPC:
+        hint = "make room on the file system; what was there before is unchanged"
+    elif error.errno == errno.EROFS:
+        hint = "the file system is mounted read-only"
+    where = f" ({error.filename})" if error.filename and str(error.filename) != path else ""
+    return UsageError(f"cannot {verb} {path}: {error.strerror}{where}", hint=hint)
