@@ -188,8 +188,15 @@ ensure_postgres_wheel() {
 
 ensure_barman_wheel() {
     [ ! -x "$venv/bin/barman" ] && [ -z "$offline" ] || return 0
-    with_progress "pip install barman psycopg2-binary (a Barman without root)" pip_install barman psycopg2-binary \
+    barman=barman
+    have file || barman='barman<3.14'           # later ones ask file(1) about every WAL file
+    # Barman asks for psycopg2, whose wheel is called psycopg2-binary: hence its requirements one by one.
+    with_progress "pip install $barman (a Barman without root)" install_barman_wheel "$barman" \
         || say "Barman could not be installed from PyPI"
+}
+
+install_barman_wheel() {
+    pip_install --only-binary :all: psycopg2-binary python-dateutil argcomplete setuptools && pip_install --no-deps "$1"
 }
 
 fall_back_on_wheels() {

@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from integration.lab.machine import CHECKOUT
+from integration.lab.machine import Machine
 from integration.lab.native import NativeBarman, NativePgbackrest, prepare_for_barman, wait_for_backups, wait_for_stream
 from integration.lab.postgres import PostgresServer, postgres_server
 from integration.lab.process import Ran, run
@@ -101,7 +101,7 @@ class Estate:
             check=check,
             deadline=deadline,
             directory=self.room.path,
-            environment={"PGWRAP_CONFIG": str(self.spec), "PATH": search_path(path), **environment},
+            environment={"PGWRAP_CONFIG": str(self.spec), "PATH": search_path(self.room.machine, path), **environment},
         )
 
     def render(self) -> Ran:
@@ -141,10 +141,10 @@ class Estate:
         return backup_id
 
 
-def search_path(first: Path | None = None) -> str:
-    """PATH with this interpreter's programs before the system's, and `first` before both."""
-    parts = [str(first)] if first else []
-    return os.pathsep.join([*parts, str(Path(sys.prefix) / "bin"), os.environ.get("PATH", os.defpath)])
+def search_path(machine: Machine, first: Path | None = None) -> str:
+    """PATH: `first`, this environment's programs, the system's, and last PostgreSQL's own."""
+    system = (str(Path(sys.prefix) / "bin"), os.environ.get("PATH", os.defpath), str(machine.postgres_bin))
+    return os.pathsep.join((str(first), *system) if first else system)
 
 
 @contextmanager
@@ -166,8 +166,3 @@ def prepare_places(room: Room) -> None:
     for name in ("etc/pgbackrest", "etc/barman.d", "pgbackrest", "barman", "log", "lock"):
         room.directory(name)
     (room.path / "state").mkdir(mode=0o755)
-
-
-def installed_pgwrap() -> bool:
-    """Whether this interpreter's environment has the `pgwrap` command."""
-    return (Path(sys.prefix) / "bin" / "pgwrap").exists() and CHECKOUT.exists()
