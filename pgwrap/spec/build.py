@@ -171,9 +171,9 @@ def _repository(name: str, words: RepositoryWords, report: Report) -> Repository
     stated = {word for word in RepositoryWords.model_fields if getattr(words, word) is not None}
     for need in _STORE_NEEDS[kind]:
         if need not in stated:
-            report.error(path, f"a {kind} repository needs {need!r}")
+            report.error(path, f"a repository of type {kind} needs {need!r}")
     for word in sorted(stated & (frozenset[str]().union(*_STORE_WORDS.values()) - _STORE_WORDS[kind])):
-        report.error((*path, word), f"does not belong to a {kind} repository", _type_hint(word))
+        report.error((*path, word), f"does not belong to a repository of type {kind}", _type_hint(word))
     known = _KEY_TYPES.get(kind, ())
     if words.key_type is not None and known and words.key_type not in known:
         report.error((*path, "key_type"), f"{words.key_type!r} is no key type of {kind}", f"known: {', '.join(known)}")
@@ -302,13 +302,13 @@ def _unique_engine_names(clusters: Iterable[Cluster], report: Report) -> None:
 
 
 def _separate_files(clusters: Iterable[Cluster], report: Report) -> None:
-    first: dict[tuple[str | None, str], EngineInstance] = {}
-    for cluster in clusters:
-        engine = cluster.engine
-        known = first.setdefault((engine.host, engine.config), engine)
-        path = ("engines", engine.name, "config")
-        if known.name != engine.name:
-            report.error(path, f"{known.name!r} and {engine.name!r} would write the same file {engine.config}")
+    first: dict[tuple[str | None, str], str] = {}
+    for engine in dict.fromkeys(cluster.engine for cluster in clusters):
+        for place in (engine.config, engine.include):
+            known = first.setdefault((engine.host, place), engine.name) if place else engine.name
+            if known != engine.name:
+                path = ("engines", engine.name, "config")
+                report.error(path, f"{known!r} and {engine.name!r} would both write to {place}", "keep them apart")
 
 
 def _literal_secrets(spec: BaseModel, tree: Tree) -> Iterator[Problem]:

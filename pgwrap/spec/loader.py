@@ -57,16 +57,16 @@ def _stands(place: str) -> bool:
 
 
 def load_file(main: str) -> Fleet:
-    """The fleet of the spec whose main file this is; raises SpecError with every problem."""
+    """The fleet of the spec whose main file this is; raises SpecError with every problem, warnings too."""
     reading = read(main)
     if not reading.sources:
         raise SpecError(reading.ordered())
     joined, problems = join(tuple(reading.sources))
     reading.problems.extend(problems)
     fleet = _fleet(flatten(with_defaults(joined)), reading)
-    errors = tuple(problem for problem in reading.ordered() if problem.severity == "error")
-    if errors:
-        raise SpecError(errors)
+    problems = reading.ordered()
+    if any(problem.severity == "error" for problem in problems):
+        raise SpecError(problems)
     return fleet
 
 

@@ -92,10 +92,12 @@ def _section(node: Node) -> MappingNode | None:
 
 
 def with_defaults(root: MappingNode) -> MappingNode:
-    """The tree with `defaults:` laid under every cluster. A value that came from there keeps its place."""
+    """The tree with `defaults:` laid under every cluster, an empty one too. A value from there keeps its place."""
     defaults, clusters = root.get("defaults"), root.get("clusters")
-    if not isinstance(defaults, MappingNode) or not isinstance(clusters, MappingNode):
+    if not isinstance(clusters, MappingNode):
         return root
+    if not isinstance(defaults, MappingNode):
+        defaults = MappingNode((), root.location)
     merged = MappingNode(
         tuple(Entry(entry.key, _over_defaults(defaults, entry.value)) for entry in clusters.entries), clusters.location
     )

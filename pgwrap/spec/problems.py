@@ -16,8 +16,9 @@ from pydantic_core import ErrorDetails
 from pgwrap.domain.model import Path
 from pgwrap.errors import Problem
 from pgwrap.spec.merge import Tree
+from pgwrap.spec.names import CONTROL
 from pgwrap.spec.schema import SecretForm, SpecWords
-from pgwrap.spec.values import CONTROL, shape_of
+from pgwrap.spec.values import shape_of
 
 _MAPPING_WANTED = {"model_type", "model_attributes_type", "dict_type"}
 _LIST_WANTED = {"tuple_type", "list_type"}

@@ -21,18 +21,20 @@ from pgwrap.spec.values import (
     Duration,
     Flag,
     Host,
-    Integer,
     Level,
+    MajorVersion,
     Name,
     Number,
     Parallel,
     Path,
     Port,
     Rate,
+    RepositoryKey,
     SegmentSize,
     Size,
     SlotName,
     Text,
+    Version,
     read_text,
     refused,
     shape_of,
@@ -317,7 +319,7 @@ class RepositoryWords(Words):
         pgbackrest="repoN-path",
         barman="backup_directory is PATH/SERVER",
     )
-    key: Annotated[Integer, Field(ge=1, le=256)] | None = word(
+    key: RepositoryKey | None = word(
         "pgBackRest's number of this repository, the N in repoN. A repository that holds backups must keep its number.",
         pgbackrest="the N of repoN-*",
         barman="none",
@@ -459,7 +461,7 @@ class PostgresWords(Words):
         barman="pgwrap's own",
         default="what the server or the catalog says",
     )
-    version: Annotated[Integer, Field(ge=9, le=99)] | None = word(
+    version: MajorVersion | None = word(
         "The major version, for when the server cannot be asked.", pgbackrest="pgwrap's own", barman="pgwrap's own"
     )
 
@@ -781,7 +783,7 @@ class EngineWords(Words):
 class SpecWords(Words):
     """The whole spec."""
 
-    version: Annotated[Integer, Field(ge=1, le=1)] = required("The spec's own version: 1.")
+    version: Version = required("The spec's own version: 1.")
     include: tuple[Text, ...] | None = word(
         "Further files, as paths or patterns (`clusters/*.yaml`) beside this file. They and `conf.d/*.yaml` beside the "
         "main file may hold engines, repositories and clusters.",

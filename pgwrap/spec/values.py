@@ -13,13 +13,11 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from pgwrap.domain.wal import SEGMENT_SIZES
+from pgwrap.spec.names import LONGEST_NAME, name_fault
 from pgwrap.spec.quantities import QuantityError, parse_days, parse_duration, parse_rate, parse_size
 from pgwrap.text.yaml_text import Scalar
 
 Quantity = TypeVar("Quantity")
-
-CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-"""Characters that no value may hold: one of them could add a line to a native file."""
 
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]*)")
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?")
@@ -76,6 +74,14 @@ def read_integer(value: object) -> int:
     if len(text) > 18:
         raise refused("the number is absurdly large")
     return int(text)
+
+
+def read_version(value: object) -> int:
+    """The version of the spec's own language; there is one so far."""
+    version = read_integer(value)
+    if version != 1:
+        raise refused(f"this pgwrap does not read version {version}", "write version: 1")
+    return version
 
 
 def read_number(value: object) -> float:
@@ -165,20 +171,6 @@ def read_slot(value: object) -> str:
     return text
 
 
-def name_fault(text: str) -> str | None:
-    """Why `text` cannot name a cluster, repository, stanza or server; None when it can."""
-    if not text.strip():
-        return "must not be empty"
-    if text != text.strip():
-        return "must not begin or end with a space"
-    if text in {".", ".."} or text.startswith("-"):
-        return "must not be . or .. or begin with -"
-    bad = next((character for character in text if character in "/[]=" or CONTROL.match(character)), None)
-    if bad is not None:
-        return f"must not hold {bad!r}"
-    return "is longer than 128 bytes" if len(text.encode()) > 128 else None
-
-
 def read_name(value: object) -> str:
     """A name that may become a section, a file and a directory; a key of the spec is plain text already."""
     text = value if isinstance(value, str) else read_text(value)
@@ -204,7 +196,7 @@ WORD = BeforeValidator(read_text)
 
 AnyText: TypeAlias = Annotated[str, BeforeValidator(read_text), _text_schema()]
 Text: TypeAlias = Annotated[str, BeforeValidator(read_filled_text), _text_schema(minLength=1)]
-Name: TypeAlias = Annotated[str, BeforeValidator(read_name), _text_schema(minLength=1, maxLength=128)]
+Name: TypeAlias = Annotated[str, BeforeValidator(read_name), _text_schema(minLength=1, maxLength=LONGEST_NAME)]
 Path: TypeAlias = Annotated[str, BeforeValidator(read_path), WithJsonSchema({"type": "string", "pattern": "^/"})]
 Host: TypeAlias = Annotated[str, BeforeValidator(read_host)]
 Account: TypeAlias = Annotated[str, BeforeValidator(read_account)]
@@ -213,7 +205,9 @@ SlotName: TypeAlias = Annotated[
     str, BeforeValidator(read_slot), WithJsonSchema({"type": "string", "pattern": "^[a-z0-9_]{1,63}$"})
 ]
 Flag: TypeAlias = Annotated[bool, BeforeValidator(read_flag)]
-Integer: TypeAlias = Annotated[int, BeforeValidator(read_integer)]
+RepositoryKey: TypeAlias = Annotated[int, Field(ge=1, le=256), BeforeValidator(read_integer)]
+MajorVersion: TypeAlias = Annotated[int, Field(ge=9, le=99), BeforeValidator(read_integer)]
+Version: TypeAlias = Annotated[int, BeforeValidator(read_version), WithJsonSchema({"const": 1})]
 Number: TypeAlias = Annotated[float, BeforeValidator(read_number)]
 Port: TypeAlias = Annotated[int, Field(ge=1, le=65535), BeforeValidator(read_integer)]
 Parallel: TypeAlias = Annotated[int, Field(ge=1, le=999), BeforeValidator(read_integer)]
