@@ -12,12 +12,12 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from enum import Enum, auto
 from pathlib import Path
-from threading import RLock
+from threading import Event, RLock, Thread
 from typing import IO
 
 from pgwrap.domain.command import Command, Failure, Outcome
@@ -77,12 +77,17 @@ class ProcessRunner:
         """Run commands side by side; outcomes in the same order."""
         if len(commands) <= 1:
             return tuple(self.run(command) for command in commands)
-        with ThreadPoolExecutor(min(self.parallel, len(commands)), thread_name_prefix="command") as pool:
-            futures = [pool.submit(self.run, command) for command in commands]
-            try:
-                return tuple(future.result() for future in futures)
-            finally:
-                self._finish(futures)
+        queue = deque(enumerate(commands))
+        results: dict[int, Outcome | BaseException] = {}
+        workers = [_Worker(self.run, queue, results) for _ in range(min(self.parallel, len(commands)))]
+        try:
+            for worker in workers:
+                worker.start()
+            for worker in workers:
+                worker.ended.wait()
+        finally:
+            self._finish(queue, workers)
+        return tuple(_result(results[index]) for index in range(len(commands)))
 
     def stop_all(self) -> None:
         """Stop every command still running, with all its processes; returns within a few seconds."""
@@ -94,13 +99,12 @@ class ProcessRunner:
             child.signal(signal.SIGKILL)
         _await_ends(children, _KILLED)
 
-    def _finish(self, futures: list[Future[Outcome]]) -> None:
-        """After Ctrl-C start no more and stop those that run; otherwise all are done, and nothing happens."""
-        for future in futures:
-            future.cancel()
-        while not all(future.done() for future in futures):
+    def _finish(self, queue: deque[tuple[int, Command]], workers: list[_Worker]) -> None:
+        """After Ctrl-C start no more and stop those that run; otherwise all have ended, and nothing happens."""
+        queue.clear()
+        while any(worker.is_busy() for worker in workers):
             self.stop_all()
-            wait(futures, timeout=_TICK)
+            time.sleep(_TICK / 5)
 
     def _launch(self, command: Command, launch: Launch, on_line: Callable[[str], None] | None, log: str) -> Outcome:
         self._left_behind = [child for child in self._left_behind if not child.has_ended()]
@@ -133,6 +137,48 @@ class ProcessRunner:
             child.close()
             if not child.has_ended():
                 self._left_behind.append(child)
+
+
+class _Worker(Thread):
+    """Runs commands of a queue, in turn with other workers.
+
+    `ended` says when it is done: after Ctrl-C in `Thread.join`, `is_alive` of Python 3.11 says that a
+    running thread has ended.
+    """
+
+    def __init__(
+        self,
+        run: Callable[[Command], Outcome],
+        queue: deque[tuple[int, Command]],
+        results: dict[int, Outcome | BaseException],
+    ) -> None:
+        super().__init__(name="commands")
+        self._run = run
+        self._queue = queue
+        self._results = results
+        self.ended = Event()
+
+    def run(self) -> None:
+        """Take commands until none is left."""
+        try:
+            while self._queue:
+                self._take_one()
+        finally:
+            self.ended.set()
+
+    def is_busy(self) -> bool:
+        """Whether it was started and has not ended; one whose start was interrupted finds no commands any more."""
+        return self.ident is not None and not self.ended.is_set()
+
+    def _take_one(self) -> None:
+        try:
+            index, command = self._queue.popleft()
+        except IndexError:  # another worker took the last one
+            return
+        try:
+            self._results[index] = self._run(command)
+        except BaseException as error:  # noqa: BLE001 - it is raised again in the caller's thread
+            self._results[index] = error
 
 
 class _Child:
@@ -309,6 +355,12 @@ class _Lines:
             self._rest = b""
         for line in lines:
             self._on_line(line.decode(errors="replace").removesuffix("\r"))
+
+
+def _result(result: Outcome | BaseException) -> Outcome:
+    if isinstance(result, BaseException):
+        raise result
+    return result
 
 
 def _start(launch: Launch) -> subprocess.Popen[bytes]:
