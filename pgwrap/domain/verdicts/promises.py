@@ -110,6 +110,8 @@ def _unset(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _not_enforced(evidence: Evidence) -> Iterator[Finding]:
+    if evidence.observation.running:
+        return
     for repository, policy in _policies(evidence).items():
         overdue = _overdue(_fulls(evidence, repository), policy, evidence)
         if overdue:

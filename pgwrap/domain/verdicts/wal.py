@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pgwrap.domain.facts import ArchiveContents, Finding, FindingCode, Severity, WalGap
+from pgwrap.domain.facts import Finding, FindingCode, Severity, WalGap
 from pgwrap.domain.model import RetentionPolicy
 from pgwrap.domain.recovery import meaning_of
 from pgwrap.domain.verdicts import words
@@ -25,9 +25,8 @@ def wal_findings(evidence: Evidence) -> Iterator[Finding]:
 def _gap(gap: WalGap, evidence: Evidence) -> Finding:
     meaning = meaning_of(gap, evidence.observation, wal_is_thinned=_thins_wal(gap.repository, evidence))
     names = gap.from_ if gap.from_ == gap.to else f"{gap.from_} to {gap.to}"
-    place = "".join(
-        (f" in repository {gap.repository}" if gap.repository else "", f" ({gap.archive})" if gap.archive else "")
-    )
+    place = f" in repository {gap.repository}" if gap.repository else ""
+    place += f" ({gap.archive})" if gap.archive else ""
     return Finding(
         code=FindingCode.WAL_GAP,
         severity=Severity.OK if meaning.harmless else _harm(gap, evidence),
@@ -82,23 +81,18 @@ def _stale_hint(evidence: Evidence, lag: int) -> str:
 
 def _unknown(evidence: Evidence) -> Iterator[Finding]:
     """An archive that was not listed leaves backups and gaps unjudged; that is never ok."""
-    for archive in evidence.observation.archives:
+    archives = {(archive.repository, archive.archive): archive for archive in evidence.observation.archives}
+    for place, archive in archives.items():
         if archive.current and archive.ranges is None:
-            yield _unlisted(
-                archive.repository, f"archive {archive.archive}" if archive.archive else "the archive", evidence
-            )
-    known = {_place(archive) for archive in evidence.observation.archives}
-    places = {(b.repository, b.archive): None for b in evidence.done() if b.wal_start is not None}
-    for repository, name in places:
-        if (repository, name) not in known:
-            yield _unlisted(repository, f"archive {name}" if name else "the archive", evidence)
+            yield _unlisted(*place, evidence)
+    needed = dict.fromkeys((b.repository, b.archive) for b in evidence.done() if b.wal_start is not None)
+    for place in needed:
+        if place not in archives:
+            yield _unlisted(*place, evidence)
 
 
-def _place(archive: ArchiveContents) -> tuple[str | None, str | None]:
-    return archive.repository, archive.archive
-
-
-def _unlisted(repository: str | None, name: str, evidence: Evidence) -> Finding:
+def _unlisted(repository: str | None, archive: str | None, evidence: Evidence) -> Finding:
+    name = f"archive {archive}" if archive else "the archive"
     where = f" in repository {repository}" if repository else ""
     return Finding(
         code=FindingCode.WAL_UNKNOWN,
