@@ -16,9 +16,14 @@ _FORMULA = frozenset("=+-@\uff1d\uff0b\uff0d\uff20")
 def harmless(text: str) -> str:
     """`text` on one line: runs of white space as a space, everything invisible as a visible escape (`\\x1b`)."""
     folded = _BLANK.sub(" ", text).strip()
-    if folded.isascii() and folded.isprintable():
-        return folded
-    return "".join(_visible(character) for character in folded)
+    return visible(folded)
+
+
+def visible(text: str) -> str:
+    """`text` with everything invisible as a visible escape, line breaks too; blanks stay."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(_visible(character) for character in text)
 
 
 def _visible(character: str) -> str:

@@ -18,7 +18,6 @@ from pgwrap.domain.facts import (
 from pgwrap.present.envelope import UNREAD
 
 WORST_FIRST = tuple(sorted(Severity, key=lambda severity: -severity.rank))
-_TAKEN = ("done", "waiting_for_wal")
 
 
 def worst_first(fleet: FleetStatus) -> tuple[ClusterStatus, ...]:
@@ -38,11 +37,11 @@ def was_read(cluster: ClusterStatus) -> bool:
 
 
 def newest_backup(backups: Iterable[Backup], kind: BackupType | None = None) -> Backup | None:
-    """The backup taken last among those that came to their end, of one type or of any."""
+    """The backup taken last among those that are done, of one type or of any."""
     taken = [
         backup
         for backup in backups
-        if backup.stopped_at is not None and backup.state in _TAKEN and kind in (None, backup.type)
+        if backup.stopped_at is not None and backup.state == "done" and kind in (None, backup.type)
     ]
     return max(taken, key=lambda backup: (backup.stopped_at, backup.id), default=None)
 
@@ -52,14 +51,18 @@ def best_interval(intervals: Iterable[RecoverableInterval]) -> RecoverableInterv
     return max(intervals, key=lambda interval: (interval.to, -interval.from_.timestamp()), default=None)
 
 
-def gap_segments(cluster: ClusterStatus, repository: str | None = None) -> int | None:
-    """WAL segments known to be missing (in one repository, or in all); None when nobody could look for gaps."""
-    blind = not was_read(cluster) or any(
-        finding.code is FindingCode.WAL_UNKNOWN and repository in (None, finding.repository)
+def wal_was_listed(cluster: ClusterStatus, repository: str | None = None) -> bool:
+    """Whether somebody could look for gaps, in one repository or in all: without that, no gap means nothing."""
+    return was_read(cluster) and not any(
+        finding.code is FindingCode.WAL_UNKNOWN and (repository is None or finding.repository in (None, repository))
         for finding in cluster.findings
     )
-    gaps = [gap.segments for gap in cluster.wal.gaps if repository in (None, gap.repository)]
-    return None if blind and not gaps else sum(gaps)
+
+
+def gap_segments(cluster: ClusterStatus) -> int | None:
+    """WAL segments known to be missing, over all repositories; None when nobody could look for gaps."""
+    missing = sum(gap.segments for gap in cluster.wal.gaps)
+    return missing if missing or wal_was_listed(cluster) else None
 
 
 def stored_bytes(backups: Iterable[Backup]) -> int | None:
@@ -72,3 +75,9 @@ def stored_bytes(backups: Iterable[Backup]) -> int | None:
 def objective(cluster: ClusterStatus, name: str) -> ObjectiveStatus | None:
     """The cluster's objective of that name, where the spec sets one."""
     return next((objective for objective in cluster.objectives if objective.name == name), None)
+
+
+def finding_counts(cluster: ClusterStatus) -> dict[Severity, int]:
+    """How many findings there are of each severity, none left out; those of severity ok are notes."""
+    counts = Counter(finding.severity for finding in cluster.findings)
+    return {severity: counts[severity] for severity in WORST_FIRST}

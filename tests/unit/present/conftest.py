@@ -41,6 +41,7 @@ NOW = datetime(2026, 11, 22, 11, 13, 36, tzinfo=UTC)
 GOLDEN = Path(__file__).parents[2] / "golden" / "present"
 
 st.register_type_strategy(datetime, st.datetimes(min_value=datetime(1970, 1, 2), timezones=st.just(UTC)))  # noqa: DTZ001
+st.register_type_strategy(float, st.floats(allow_nan=False, allow_infinity=False))
 st.register_type_strategy(Lsn, st.integers(0, 2**64 - 1).map(Lsn))
 
 

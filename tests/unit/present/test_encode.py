@@ -114,7 +114,7 @@ def test_a_value_of_an_unknown_kind_is_refused() -> None:
         encode(object())
 
 
-@settings(max_examples=40, phases=(Phase.explicit, Phase.reuse, Phase.generate))
+@settings(max_examples=40, phases=(Phase.explicit, Phase.reuse, Phase.generate), deadline=None)
 @given(st.from_type(FleetStatus))
 def test_every_fleet_is_json(fleet: FleetStatus) -> None:
     """Whatever the facts are, they are strict JSON, and reading gives the same data back."""

@@ -75,7 +75,7 @@ def test_without_colour_no_engine_reaches_the_terminal(fleet: FleetStatus, prese
 
 
 @pytest.mark.parametrize("detail", [False, True])
-@settings(max_examples=40, phases=WITHOUT_SHRINKING)
+@settings(max_examples=40, phases=WITHOUT_SHRINKING, deadline=None)
 @given(fleet=st.from_type(FleetStatus), width=st.integers(40, 140), verbose=st.booleans())
 def test_no_line_is_wider_than_the_terminal(detail: bool, fleet: FleetStatus, width: int, verbose: bool) -> None:
     """Whatever the names and messages are, each line fits and is printable."""
