@@ -6,7 +6,7 @@ segment reaches in time is not guessed from a file's date: see `wanted_proofs` a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -81,6 +81,14 @@ class Stretch:
                 yield segment
 
 
+def segment_of(name: str, segment_size: int) -> Segment | None:
+    """The segment of that name; None when no cluster of that segment size has one."""
+    try:
+        return Segment.parse(name, segment_size)
+    except ValueError:
+        return None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NeededWal:
     """The segments without which a backup never becomes consistent."""
@@ -98,12 +106,8 @@ def needed_wal(backup: Backup, segment_size: int) -> NeededWal | None:
     """
     if backup.wal_start is None or backup.wal_stop is None:
         return None
-    try:
-        first = Segment.parse(backup.wal_start, segment_size)
-        last = Segment.parse(backup.wal_stop, segment_size)
-    except ValueError:
-        return None
-    if first.timeline != last.timeline or last.number < first.number:
+    first, last = segment_of(backup.wal_start, segment_size), segment_of(backup.wal_stop, segment_size)
+    if first is None or last is None or first.timeline != last.timeline or last.number < first.number:
         return None
     if backup.lsn_stop == last.start(segment_size) and last.number > first.number:
         last = Segment(last.timeline, last.number - 1)
@@ -402,7 +406,7 @@ def _interval(stretch: Stretch, known: Mapping[ProofKey, datetime | None]) -> Re
 
 def _proves(key: ProofKey, stretch: Stretch) -> bool:
     return key == replace(stretch.proof(stretch.last), timeline=key.timeline, segment=key.segment) and any(
-        Segment.parse(key.segment, key.segment_size) in piece for piece in stretch.run
+        segment_of(key.segment, key.segment_size) in piece for piece in stretch.run
     )
 
 
@@ -467,39 +471,63 @@ class GapMeaning:
     reason: str
 
 
-def meaning_of(gap: WalGap, observation: Observation, *, wal_is_thinned: bool) -> GapMeaning:
-    """Whether retention, or the absence of any backup before it, explains a gap.
+def meanings_of(
+    found: Iterable[WalGap], observation: Observation, *, thinned: Collection[str | None]
+) -> tuple[GapMeaning, ...]:
+    """For each gap: whether retention, or the absence of any backup before it, explains it.
 
-    `wal_is_thinned`: whether the policy keeps continuous WAL for the newest backups alone (pgBackRest's
+    `thinned`: the repositories whose policy keeps continuous WAL for the newest backups alone (pgBackRest's
     `repo-retention-archive`): its expire then leaves of older WAL only what lies between each backup's start and stop
     (src/command/expire/expire.c). Barman does so around a backup held as standalone (backup.py).
     """
-    archive = _archive_of_gap(gap, observation)
-    size = segment_size_of(archive, observation.backups)
-    if size is None:
-        raise ValueError("a gap in an archive without a segment size")
-    hole = SegmentRange(gap.timeline, Segment.parse(gap.from_, size).number, Segment.parse(gap.to, size).number)
+    grounds = {
+        (archive.repository, archive.archive): _ground(archive, size, observation, thinned)
+        for archive in observation.archives
+        if (size := segment_size_of(archive, observation.backups)) is not None
+    }
+    return tuple(_meaning(gap, grounds[gap.repository, gap.archive]) for gap in found)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ground:
+    """What the gaps of one archive are judged by."""
+
+    segment_size: int
+    needs: tuple[NeededWal, ...]
+    keepers: tuple[SegmentRange, ...]
+    """The WAL of backups that keep no more than their own."""
+    starts: frozenset[Segment]
+    ways: tuple[tuple[Lineage, tuple[Run, ...]], ...]
+
+
+def _ground(archive: ArchiveContents, size: int, observation: Observation, thinned: Collection[str | None]) -> _Ground:
     done = _done_wal(archive, size, observation)
-    timelines = {part.timeline for part in archive.ranges or ()} | {hole.timeline}
-    ways = [way for way in lineages(timelines, archive.ancestries, size) if _reads(way, hole)]
-    if not any(_comes_to(hole, needed, way) for _, needed in done for way in ways):
-        return GapMeaning(harmless=True, reason="it is older than every backup, so nothing needs it")
-    keepers = united(
+    ranges = archive.ranges or ()
+    keeps_own = archive.repository in thinned
+    keepers = (
         SegmentRange(needed.first.timeline, needed.first.number, needed.last.number)
         for backup, needed in done
-        if _keeps_only_its_own(backup, wal_is_thinned=wal_is_thinned)
+        if (keeps_own if backup.engine == "pgbackrest" else backup.held == "standalone")
     )
-    starts = frozenset(needed.first for _, needed in done)
-    if any(_is_trimmed(hole, way.runs(archive.ranges or ()), keepers, starts) for way in ways):
+    timelines = {part.timeline for part in ranges} | {needed.first.timeline for _, needed in done}
+    return _Ground(
+        segment_size=size,
+        needs=tuple(needed for _, needed in done),
+        keepers=united(keepers),
+        starts=frozenset(needed.first for _, needed in done),
+        ways=tuple((way, way.runs(ranges)) for way in lineages(timelines, archive.ancestries, size)),
+    )
+
+
+def _meaning(gap: WalGap, ground: _Ground) -> GapMeaning:
+    first, last = (Segment.parse(name, ground.segment_size).number for name in (gap.from_, gap.to))
+    hole = SegmentRange(gap.timeline, first, last)
+    ways = [(way, runs) for way, runs in ground.ways if _reads(way, hole)]
+    if not any(_comes_to(hole, needed, way) for needed in ground.needs for way, _ in ways):
+        return GapMeaning(harmless=True, reason="older than every backup, so nothing needs it")
+    if any(_is_trimmed(hole, runs, ground) for _, runs in ways):
         return GapMeaning(harmless=True, reason="retention removed it: older backups keep only their own WAL")
     return GapMeaning(harmless=False, reason="no moment after it can be restored from a backup before it")
-
-
-def _archive_of_gap(gap: WalGap, observation: Observation) -> ArchiveContents:
-    for archive in observation.archives:
-        if (archive.repository, archive.archive) == (gap.repository, gap.archive):
-            return archive
-    raise ValueError(f"a gap in an unknown archive: {gap.archive}")
 
 
 def _reads(way: Lineage, hole: SegmentRange) -> bool:
@@ -513,19 +541,13 @@ def _comes_to(hole: SegmentRange, needed: NeededWal, way: Lineage) -> bool:
     return needed.first.number <= hole.last and way.passes(needed.first.timeline, needed.stop)
 
 
-def _keeps_only_its_own(backup: Backup, *, wal_is_thinned: bool) -> bool:
-    return wal_is_thinned if backup.engine == "pgbackrest" else backup.held == "standalone"
-
-
-def _is_trimmed(
-    hole: SegmentRange, runs: tuple[Run, ...], keepers: tuple[SegmentRange, ...], starts: frozenset[Segment]
-) -> bool:
+def _is_trimmed(hole: SegmentRange, runs: tuple[Run, ...], ground: _Ground) -> bool:
     """Whether a backup starts right after the gap, and all WAL before it is some older backup's own."""
     after = next((run[0] for run in runs if run[0].first > hole.last), None)
-    if after is None or Segment(after.timeline, after.first) not in starts:
+    if after is None or Segment(after.timeline, after.first) not in ground.starts:
         return False
     before = (piece for run in runs for piece in run if piece.last < hole.first)
-    return all(any(_within(piece, kept) for kept in keepers) for piece in before)
+    return all(any(_within(piece, kept) for kept in ground.keepers) for piece in before)
 
 
 def _within(inner: SegmentRange, outer: SegmentRange) -> bool:

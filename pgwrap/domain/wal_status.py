@@ -15,7 +15,7 @@ from pgwrap.domain.facts import (
     WalArchiveRow,
     WalStatus,
 )
-from pgwrap.domain.recovery import gaps, segment_size_of
+from pgwrap.domain.recovery import gaps, segment_of, segment_size_of
 from pgwrap.domain.wal import DEFAULT_SEGMENT_SIZE, Lsn, Segment, Timeline
 
 _TIME_SETTING = re.compile(r"(\d+)\s*(ms|s|min|h|d)?")
@@ -127,10 +127,10 @@ def _archived_end(archive: ArchiveContents, observation: Observation, timeline: 
 
 
 def _newest(archive: ArchiveContents, size: int, timeline: Timeline | None) -> Segment | None:
-    found = [Segment(part.timeline, part.last) for part in archive.ranges or ()]
+    found: list[Segment | None] = [Segment(part.timeline, part.last) for part in archive.ranges or ()]
     if archive.ranges is None and archive.maximum is not None:
-        found = [Segment.parse(archive.maximum, size)]
-    return max((segment for segment in found if timeline in (None, segment.timeline)), default=None)
+        found = [segment_of(archive.maximum, size)]
+    return max((segment for segment in found if segment and timeline in (None, segment.timeline)), default=None)
 
 
 def _lag_seconds(

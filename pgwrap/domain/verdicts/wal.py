@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from pgwrap.domain.facts import Finding, FindingCode, Severity, WalGap
 from pgwrap.domain.model import RetentionPolicy
-from pgwrap.domain.recovery import meaning_of
+from pgwrap.domain.recovery import meanings_of
 from pgwrap.domain.verdicts import words
 from pgwrap.domain.verdicts.evidence import Evidence
 from pgwrap.domain.wal_status import segment_size
@@ -17,22 +17,39 @@ _STALE_SEGMENTS = 4
 
 def wal_findings(evidence: Evidence) -> Iterator[Finding]:
     """Every finding about the WAL of one cluster."""
-    yield from (_gap(gap, evidence) for gap in evidence.wal.gaps)
+    yield from _gaps(evidence)
     yield from _stale(evidence)
     yield from _unknown(evidence)
 
 
-def _gap(gap: WalGap, evidence: Evidence) -> Finding:
-    meaning = meaning_of(gap, evidence.observation, wal_is_thinned=_thins_wal(gap.repository, evidence))
-    names = gap.from_ if gap.from_ == gap.to else f"{gap.from_} to {gap.to}"
-    place = f" in repository {gap.repository}" if gap.repository else ""
-    place += f" ({gap.archive})" if gap.archive else ""
+def _gaps(evidence: Evidence) -> Iterator[Finding]:
+    """One finding for each gap that does harm; the others by archive and reason: retention leaves many."""
+    gaps = evidence.wal.gaps
+    thinned = {gap.repository for gap in gaps if _thins_wal(gap.repository, evidence)}
+    harmless: dict[tuple[str | None, str | None, str], list[WalGap]] = {}
+    for gap, meaning in zip(gaps, meanings_of(gaps, evidence.observation, thinned=thinned), strict=True):
+        if meaning.harmless:
+            harmless.setdefault((gap.repository, gap.archive, meaning.reason), []).append(gap)
+        else:
+            yield _gap((gap,), meaning.reason, _harm(gap, evidence), words.take_backup(evidence.cluster))
+    for (_, _, reason), group in harmless.items():
+        yield _gap(tuple(group), reason, Severity.OK, "")
+
+
+def _gap(group: tuple[WalGap, ...], reason: str, severity: Severity, hint: str) -> Finding:
+    first, last = group[0], group[-1]
+    count = sum(gap.segments for gap in group)
+    missing = "1 WAL segment is missing" if count == 1 else f"{count} WAL segments are missing"
+    place = f" in repository {first.repository}" if first.repository else ""
+    place += f" ({first.archive})" if first.archive else ""
+    names = first.from_ if count == 1 else f"{first.from_} to {last.to}"
+    parts = "" if len(group) == 1 else f" in {len(group)} places"
     return Finding(
         code=FindingCode.WAL_GAP,
-        severity=Severity.OK if meaning.harmless else _harm(gap, evidence),
-        message=f"{gap.segments} WAL segments are missing{place}: {names}; {meaning.reason}",
-        hint="" if meaning.harmless else words.take_backup(evidence.cluster),
-        repository=gap.repository,
+        severity=severity,
+        message=f"{missing}{place}: {names}{parts}; {reason}",
+        hint=hint,
+        repository=first.repository,
     )
 
 

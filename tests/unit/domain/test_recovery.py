@@ -16,7 +16,7 @@ from pgwrap.domain.recovery import (
     ProofKey,
     assess_backups,
     gaps,
-    meaning_of,
+    meanings_of,
     recoverable,
     stretches,
     wanted_proofs,
@@ -294,6 +294,18 @@ def test_commit_of_another_archive_proves_nothing(build: Build) -> None:
     assert [interval.to_proof for interval in recoverable(found, others)] == ["backup"]
 
 
+def test_names_that_fit_no_segment_claim_nothing(build: Build) -> None:
+    """A damaged cache or a wrong segment size is no proof, and no crash."""
+    archive = build.archive(build.span(1, 9))
+    odd = build.backup(2, wal_start="0000000100000000000001FF", wal_stop="0000000100000000000001FF", lsn_stop=None)
+    observation = build.observation(build.backup(2), replace(odd, id="odd"), archives=(archive,))
+    found = stretches(observation)
+    (key,) = wanted_proofs(found, {}, 1)
+
+    assert [True, None] == [verdict.restorable for verdict in assess_backups(observation)]
+    assert ["backup"] == [i.to_proof for i in recoverable(found, {replace(key, segment="nonsense"): build.at(9)})]
+
+
 def test_gap_before_the_first_archived_segment_is_found(build: Build) -> None:
     """WAL that a backup starts with and the archive lacks is a gap at either end."""
     observation = build.observation(build.backup(2, 4), build.backup(8, 9), archives=(build.archive(build.span(4, 8)),))
@@ -320,9 +332,9 @@ def test_expire_explains_gaps_between_older_backups(
     archive = build.archive(*(build.span(*pair) for pair in ranges))
     observation = build.observation(build.backup(2, 3), build.backup(6), build.backup(9), archives=(archive,))
 
-    found = {meaning_of(gap, observation, wal_is_thinned=thinned).harmless for gap in gaps(observation)}
+    found = meanings_of(gaps(observation), observation, thinned={"local"} if thinned else ())
 
-    assert harmless == all(found)
+    assert harmless == all(meaning.harmless for meaning in found)
 
 
 def test_standalone_explains_a_gap(build: Build) -> None:
@@ -332,18 +344,18 @@ def test_standalone_explains_a_gap(build: Build) -> None:
         observation = build.barman(
             build.observation(build.backup(2, 3, held=held), build.backup(8), archives=(archive,))
         )
-        (gap,) = gaps(observation)
+        (meaning,) = meanings_of(gaps(observation), observation, thinned={"local"})
 
-        assert harmless == meaning_of(gap, observation, wal_is_thinned=True).harmless
+        assert harmless == meaning.harmless
 
 
 def test_gap_before_every_backup_is_harmless(build: Build) -> None:
     """Nothing needs WAL older than the oldest backup."""
     archive = build.archive(build.span(1, 2), build.span(5, 9))
     observation = build.observation(build.backup(6), archives=(archive,))
-    (gap,) = gaps(observation)
+    (meaning,) = meanings_of(gaps(observation), observation, thinned=())
 
-    assert meaning_of(gap, observation, wal_is_thinned=False).harmless
+    assert meaning.harmless
 
 
 def test_gap_across_a_switch_that_retention_explains(build: Build) -> None:
@@ -353,7 +365,7 @@ def test_gap_across_a_switch_that_retention_explains(build: Build) -> None:
     found = gaps(observation)
 
     assert [(gap.timeline, gap.segments) for gap in found] == [(1, 2), (2, 3)]
-    assert all(meaning_of(gap, observation, wal_is_thinned=True).harmless for gap in found)
+    assert all(meaning.harmless for meaning in meanings_of(found, observation, thinned={"local"}))
 
 
 @st.composite

@@ -422,6 +422,19 @@ def test_wal_gap_of_retention_is_a_note(case: Case, build: Build, desired: dict[
     assert 1 == len(case.status().wal.gaps)
 
 
+def test_gaps_of_retention_are_one_note(case: Case, build: Build) -> None:
+    """Retention leaves a gap before every older backup; saying so once is enough."""
+    case.desire(retention=RetentionPolicy(full=3, wal=1))
+    ranges = (build.span(2, 2), build.span(5, 5), build.span(9, 10))
+    case.observed(build.backup(2), build.backup(5), build.backup(9), archives=(build.archive(*ranges),))
+
+    (finding,) = [finding for finding in case.status().findings if finding.code is C.WAL_GAP]
+
+    assert OK == finding.severity
+    assert finding.message.startswith(f"5 WAL segments are missing in repository local (15-1): {build.name(3)} to ")
+    assert 2 == len(case.status().wal.gaps)
+
+
 @pytest.mark.parametrize(
     ("rpo", "position", "expected"),
     [(60, 11.5, CRITICAL), (600, 11.5, None), (None, 11.5, None), (None, 16, WARNING)],
