@@ -1,0 +1,44 @@
+"""Reads what `pgwrap` answers, for tests to compare; it judges nothing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from integration.lab.estate import Estate
+
+Json: TypeAlias = dict[str, Any]
+
+AGES = frozenset({"generated_at", "observed_seconds", "lag_seconds"})
+"""Fields that may differ between two looks at an unchanged estate."""
+
+
+def status(estate: Estate, *arguments: str, path: Path | None = None) -> Json:
+    """The whole answer of `pgwrap status -o json`, whatever its exit code."""
+    ran = estate.pgwrap("status", "--output", "json", *arguments, check=False, path=path)
+    answer: Json = json.loads(ran.stdout)
+    return answer
+
+
+def cluster(answer: Json, name: str) -> Json:
+    """One cluster of a status."""
+    (found,) = (entry for entry in answer["result"]["clusters"] if entry["name"] == name)
+    return dict(found)
+
+
+def codes(entry: Json, *, least: str = "warning") -> set[str]:
+    """The codes of a cluster's findings, without its notes."""
+    return {finding["code"] for finding in entry["findings"] if least == "ok" or finding["severity"] != "ok"}
+
+
+def without_ages(value: Any) -> Any:
+    """The same JSON value without the fields that grow by themselves."""
+    if isinstance(value, dict):
+        return {key: without_ages(item) for key, item in value.items() if key not in AGES}
+    return [without_ages(item) for item in value] if isinstance(value, list) else value
+
+
+def intervals(entry: Json) -> list[tuple[str, str | None, int, str]]:
+    """A cluster's recoverable intervals: repository, archive, timeline and start."""
+    return [(one["repository"], one["archive"], one["timeline"], one["from"]) for one in entry["recoverable"]]
