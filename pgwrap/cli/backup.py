@@ -62,7 +62,6 @@ def backup(
     with session("backup", output=output, verbose=verbose, quiet=quiet, log_file=log_file, spec_file=config) as run:
         from pgwrap.ops.backup import BackupOptions
         from pgwrap.ops.backup import backup as take_backup
-        from pgwrap.present.encode import encode
         from pgwrap.present.envelope import envelope
 
         target = run.fleet().cluster(cluster)
@@ -74,7 +73,8 @@ def backup(
         for message in result.messages:
             run.say(message)
         if output is Output.JSON:
-            answer = envelope("pgwrap/backup/1", {"cluster": cluster, **encode(result)}, now=run.now)
+            taken = {"cluster": cluster, "id": result.id, "type": result.type, "state": result.state}
+            answer = envelope("pgwrap/backup/1", taken, (), run.now, "success")
             run.answer(json.dumps(answer, indent=2, ensure_ascii=False))
             return
         if result.state == "waiting_for_wal":

@@ -50,7 +50,8 @@ def render(
     with session("render", output=output, verbose=verbose, quiet=quiet, log_file=log_file, spec_file=config) as run:
         from pgwrap.ops.render import render as render_spec
         from pgwrap.ops.render import under
-        from pgwrap.present.rendered import rendered_json, rendered_text
+        from pgwrap.present.envelope import envelope
+        from pgwrap.present.rendered import ServerNeeds, rendered_data, rendered_text
 
         fleet = run.fleet()
         world = run.world()
@@ -64,6 +65,10 @@ def render(
                 world.files.write(file)
                 run.say(f"wrote {file.path}")
         if output is Output.JSON:
-            run.answer(json.dumps(rendered_json(result.files, now=run.now), indent=2, ensure_ascii=False))
+            needs = tuple(
+                ServerNeeds(cluster=item.cluster, settings=item.settings, slots=item.slots) for item in result.settings
+            )
+            frame = envelope("pgwrap/render/1", rendered_data(result.files, needs), (), run.now, "success")
+            run.answer(json.dumps(frame, indent=2, ensure_ascii=False))
         elif directory is None:
             run.answer(rendered_text(result.files))

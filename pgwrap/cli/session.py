@@ -173,6 +173,10 @@ def _fail(run: Session, error: PgwrapError) -> NoReturn:
         from pgwrap.present.envelope import error_envelope
 
         run.answer(json.dumps(error_envelope(run.command, error, run.now), indent=2, ensure_ascii=False))
+    elif run.output == "nagios":
+        from pgwrap.present.nagios import nagios_failure
+
+        run.answer(mask(nagios_failure(error)))
     else:
         typer.echo(f"pgwrap: {mask(error.message)}", err=True)
         if error.hint:

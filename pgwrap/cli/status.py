@@ -75,7 +75,7 @@ def status(
         from pgwrap.domain.plan import WriteFile
         from pgwrap.ops.status import StatusOptions
         from pgwrap.ops.status import status as look
-        from pgwrap.present import FORMATS
+        from pgwrap.present.formats import FORMATS
         from pgwrap.present.presentation import Presentation
 
         fleet = run.fleet()
@@ -106,6 +106,6 @@ def exit_code(answer: FleetStatus, output: Output, fail_on: FailOn) -> int:
     from pgwrap.present.nagios import exit_status
 
     if output is Output.NAGIOS:
-        return exit_status(answer.severity)
+        return exit_status(answer)
     threshold = Severity.WARNING if fail_on is FailOn.WARNING else Severity.UNKNOWN
     return int(answer.severity.rank >= threshold.rank)

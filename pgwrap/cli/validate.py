@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from enum import StrEnum
 from typing import Annotated
 
@@ -38,7 +39,8 @@ def validate(
     with session("validate", output=output, verbose=verbose, quiet=quiet, log_file=log_file, spec_file=config) as run:
         from pgwrap.errors import SpecError
         from pgwrap.ops.validate import validate as validate_spec
-        from pgwrap.present.problems import problems_json, problems_text
+        from pgwrap.present.envelope import envelope
+        from pgwrap.present.problems import problems_data, problems_text
 
         try:
             fleet = run.fleet(warn=False)
@@ -47,7 +49,13 @@ def validate(
             problems = validate_spec(fleet, choices, world)
         except SpecError as error:
             problems = error.problems
-        present = problems_json if output is Output.JSON else problems_text
-        run.answer(present(problems, now=run.now))
+        if output is Output.JSON:
+            outcome = "error" if any(problem.severity == "error" for problem in problems) else "success"
+            frame = envelope("pgwrap/validate/1", problems_data(problems), (), run.now, outcome)
+            run.answer(json.dumps(frame, indent=2, ensure_ascii=False))
+        elif problems:
+            run.answer(problems_text(problems))
+        else:
+            run.say("the spec is sound")
         if any(problem.severity == "error" for problem in problems):
             raise typer.Exit(SpecError.exit_code)

@@ -1,4 +1,4 @@
-"""Effects as data, so that a dry run, a diff and an audit print the same thing that apply does. Nothing is done here."""
+"""Effects as data, so that a dry run, a diff and an audit print what apply does. Nothing is done here."""
 
 from __future__ import annotations
 

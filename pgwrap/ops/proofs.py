@@ -27,8 +27,10 @@ Proofs = dict[ProofKey, datetime | None]
 
 _COMMIT = re.compile(rb"desc: COMMIT(?:_PREPARED)? (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)?) UTC")
 _LOG = logging.getLogger("pgwrap.proofs")
-SEGMENTS_PER_STRETCH = 4
-"""How many unread segments one status reads per recoverable stretch, newest first; the cache carries on next time."""
+SEGMENTS_PER_RUN = 4
+"""How many unread segments of a cluster one status reads, newest first; the cache carries on next time."""
+DEPTH = 1000
+"""How many segments without a commit are walked back through before a stretch's proof is given up."""
 CACHE_ENTRIES = 2000
 
 
@@ -48,10 +50,10 @@ class ProofReader:
             return {}
         cached = self._load(observation)
         self.known.update(cached)
-        for _ in range(SEGMENTS_PER_STRETCH):
-            wanted = wanted_proofs(stretches(observation), self.known, SEGMENTS_PER_STRETCH)
-            unread = [key for key in wanted if key not in self.known]
-            if not unread or not self._read(unread[0], observation):
+        found = stretches(observation)
+        for _ in range(SEGMENTS_PER_RUN):
+            wanted = wanted_proofs(found, self.known, DEPTH)
+            if not wanted or not self._read(wanted[0], observation):
                 break
         if self.known != cached:
             self._save(observation)
