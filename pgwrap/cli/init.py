@@ -40,8 +40,9 @@ def init(
         discovered = None
         if from_postgres is not None:
             from pgwrap.cli.discovery import discover
+            from pgwrap.system.database import PostgresDoorway
 
-            discovered = discover(from_postgres, world)
+            discovered = discover(from_postgres, PostgresDoorway(runner=world.runner))
         text = starter(discovered)
         if write is None:
             run.answer(text)

@@ -17,6 +17,7 @@ from pgwrap.ops.status import StatusOptions, status
 from pgwrap.ops.world import World
 from pgwrap.system.port import PostgresQuestion
 
+OLDEST, NEWEST = EngineVersion((1,)), EngineVersion((9,))
 NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 LOCAL = EngineInstance(name="one", kind=EngineKind.PGBACKREST, command="pgbackrest", config="/one.conf")
 BROKEN = EngineInstance(name="two", kind=EngineKind.BARMAN, command="barman", config="/two.conf")
@@ -28,8 +29,8 @@ class Echo:
     """An engine that asks one question and reports who it asked for."""
 
     kind: EngineKind = EngineKind.PGBACKREST
-    oldest: EngineVersion = EngineVersion((1,))
-    newest: EngineVersion = EngineVersion((9,))
+    oldest: EngineVersion = OLDEST
+    newest: EngineVersion = NEWEST
 
     def default_user(self, cluster: Cluster) -> str | None:
         return None

@@ -16,6 +16,8 @@ from pgwrap.ops.world import World
 INSTANCE = EngineInstance(name="pgbackrest", kind=EngineKind.PGBACKREST, command="pgbackrest", config="/p.conf")
 CLUSTER = Cluster(name="a", engine=INSTANCE, engine_name="a", run_as="postgres")
 BOTH = frozenset(EngineKind)
+OLDEST = EngineVersion((2, 45))
+NEWEST = EngineVersion((2, 60, 0))
 
 
 def version(text: str) -> EngineVersion:
@@ -28,8 +30,8 @@ class Installed:
     """An engine that is installed in one version, or not at all."""
 
     text: str | None
-    oldest: EngineVersion = EngineVersion((2, 45))
-    newest: EngineVersion = EngineVersion((2, 60, 0))
+    oldest: EngineVersion = OLDEST
+    newest: EngineVersion = NEWEST
 
     def default_user(self, cluster: Cluster) -> str | None:
         return None
