@@ -53,7 +53,7 @@ def test_missing_engine(pair: Estate, name: str) -> None:
     text = pair.spec.read_text()
     missing = f"{pair.room.path}/no/such/{ENGINE[name]}"
     try:
-        pair.spec.write_text(text.replace(f"  {ENGINE[name]}: {{", f"  {ENGINE[name]}: {{command: {missing}, ", 1))
+        pair.spec.write_text(text.replace(f"  {ENGINE[name]}:\n", f"  {ENGINE[name]}:\n    command: {missing}\n", 1))
         answer = status(pair)
         assert "engine-missing" in codes(cluster(answer, name))
         assert cluster(answer, name)["severity"] == "unknown"

@@ -11,7 +11,7 @@ import pytest
 from integration.conftest import MakeEstate
 from integration.lab.answers import cluster, codes, status
 from integration.lab.estate import BILLING, ORDERS, Estate
-from integration.lab.postgres import describe_server
+from integration.lab.postgres import PostgresServer, describe_server
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def spec_with(orders: Estate) -> Iterator[Callable[[str], None]]:
     text = orders.spec.read_text()
 
     def rewrite(connection: str) -> None:
-        sockets = f"socket_directory: {orders.servers[ORDERS].sockets}, port: {orders.servers[ORDERS].port}"
+        sockets = _connection(orders.servers[ORDERS])
         assert sockets in text
         orders.spec.write_text(text.replace(sockets, connection))
 
@@ -44,7 +44,7 @@ def test_wrong_password_is_a_finding(orders: Estate, spec_with: Callable[[str], 
     secret = orders.room.path / "state" / "password"
     secret.write_text("wrong-horse-battery\n")
     port = orders.servers[ORDERS].port
-    spec_with(f"host: 127.0.0.1, port: {port}, password: {{file: {secret}}}")
+    spec_with(f"host: 127.0.0.1\n      port: {port}\n      password: {{file: {secret}}}")
     orders.spec.write_text(orders.spec.read_text().replace("user: postgres", "user: watcher"))
     ran = orders.pgwrap("status", "--output", "json", check=False)
     entry = cluster(status(orders), ORDERS)
@@ -58,7 +58,7 @@ def test_right_password_is_reached(orders: Estate, spec_with: Callable[[str], No
     """With the right password over loopback the server is asked."""
     secret = orders.room.path / "state" / "password"
     secret.write_text("right\n")
-    spec_with(f"host: 127.0.0.1, port: {orders.servers[ORDERS].port}, password: {{file: {secret}}}")
+    spec_with(f"host: 127.0.0.1\n      port: {orders.servers[ORDERS].port}\n      password: {{file: {secret}}}")
     orders.spec.write_text(orders.spec.read_text().replace("user: postgres", "user: watcher"))
     assert cluster(status(orders), ORDERS)["postgres"]["reachable"] is True
 
@@ -67,7 +67,7 @@ def test_silent_server_costs_its_deadline_only(orders: Estate, spec_with: Callab
     """A port that accepts and never answers is unreachable after five seconds; the backups are told all the same."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         threading.Thread(target=_accept_for_ever, args=(listener,), daemon=True).start()
-        spec_with(f"host: 127.0.0.1, port: {listener.getsockname()[1]}")
+        spec_with(f"host: 127.0.0.1\n      port: {listener.getsockname()[1]}")
         ran = orders.pgwrap("status", "--output", "json", check=False)
         assert ran.seconds < 15
         entry = cluster(status(orders), ORDERS)
@@ -115,7 +115,7 @@ def test_standby_is_recognised(orders: Estate) -> None:
     standby.start()
     text = orders.spec.read_text()
     try:
-        mine, other = (f"socket_directory: {one.sockets}, port: {one.port}" for one in (primary, standby))
+        mine, other = (_connection(one) for one in (primary, standby))
         orders.spec.write_text(text.replace(mine, other).replace(str(primary.data), str(standby.data)))
         entry = cluster(status(orders), ORDERS)
         assert entry["postgres"]["in_recovery"] is True
@@ -146,6 +146,11 @@ def test_barman_with_postgres_down(make_estate: MakeEstate) -> None:
     ran = made.pgwrap("backup", BILLING, check=False)
     assert ran.exit_code == 5
     assert ran.stderr.strip()
+
+
+def _connection(server: PostgresServer) -> str:
+    """How the spec says to reach a server."""
+    return f"socket_directory: {server.sockets}\n      port: {server.port}"
 
 
 def _accept_for_ever(listener: socket.socket) -> None:

@@ -21,8 +21,14 @@ BILLING = "billing"
 HEAD = """\
 version: 1
 engines:
-  pgbackrest: {{config: {room}/etc/pgbackrest/pgbackrest.conf, log_directory: {room}/log, lock_directory: {room}/lock}}
-  barman: {{config: {room}/etc/barman.conf, servers: {room}/etc/barman.d, home: {room}/barman}}
+  pgbackrest:
+    config: {room}/etc/pgbackrest/pgbackrest.conf
+    log_directory: {room}/log
+    lock_directory: {room}/lock
+  barman:
+    config: {room}/etc/barman.conf
+    servers: {room}/etc/barman.d
+    home: {room}/barman
 state: {room}/state
 repositories:
   local: {{type: posix, path: {room}/pgbackrest}}
@@ -35,14 +41,22 @@ clusters:
 PGBACKREST_CLUSTER = """\
   {name}:
     engine: pgbackrest
-    postgres: {{data_directory: {data}, socket_directory: {sockets}, port: {port}, user: postgres}}
+    postgres:
+      data_directory: {data}
+      socket_directory: {sockets}
+      port: {port}
+      user: postgres
     repositories: [local]
     backup: {{checkpoint: fast}}
 {more}"""
 BARMAN_CLUSTER = """\
   {name}:
     engine: barman
-    postgres: {{socket_directory: {sockets}, port: {port}, user: barman, streaming_user: streaming_barman}}
+    postgres:
+      socket_directory: {sockets}
+      port: {port}
+      user: barman
+      streaming_user: streaming_barman
     backup: {{method: postgres, checkpoint: fast}}
     wal: {{delivery: stream, slot: barman}}
     options: {{barman: {{path_prefix: {binaries}}}}}
