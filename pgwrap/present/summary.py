@@ -32,7 +32,9 @@ def severity_counts(severities: Iterable[Severity]) -> str:
 
 
 def was_read(cluster: ClusterStatus) -> bool:
-    """Whether the engine's answer is there: without it, no backup means nothing."""
+    """Whether the engine told of the cluster, be it in part: without that, an empty list of backups means nothing."""
+    if cluster.repositories or cluster.backups or cluster.wal.archives:
+        return True
     return not any(finding.code in UNREAD and finding.severity is Severity.UNKNOWN for finding in cluster.findings)
 
 
@@ -60,9 +62,9 @@ def wal_was_listed(cluster: ClusterStatus, repository: str | None = None) -> boo
 
 
 def gap_segments(cluster: ClusterStatus) -> int | None:
-    """WAL segments known to be missing, over all repositories; None when nobody could look for gaps."""
+    """WAL segments known to be missing, over all repositories; None when there is no archive, or it could not be listed."""
     missing = sum(gap.segments for gap in cluster.wal.gaps)
-    return missing if missing or wal_was_listed(cluster) else None
+    return missing if missing or (cluster.wal.archives and wal_was_listed(cluster)) else None
 
 
 def stored_bytes(backups: Iterable[Backup]) -> int | None:
