@@ -1,0 +1,114 @@
+"""pgBackRest behind the Engine port: it puts this package's modules together and does nothing by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+
+from pgwrap.domain.command import Command, Conversation, Outcome
+from pgwrap.domain.facts import Observation
+from pgwrap.domain.model import Cluster, EngineInstance, EngineKind
+from pgwrap.engines.pgbackrest import backup, commands, observe, postgres, render, review
+from pgwrap.engines.pgbackrest.output import version_from
+from pgwrap.engines.pgbackrest.trouble import raise_for
+from pgwrap.engines.port import (
+    BackupJob,
+    BackupRequest,
+    ClusterSettings,
+    EngineVersion,
+    ObserveRequest,
+    Remark,
+    Rendered,
+    RenderRequest,
+)
+
+_OLDEST = EngineVersion((2, 45))
+_NEWEST = EngineVersion((2, 60, 0))
+_VERSION_DEADLINE = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class PgBackRest:
+    """pgBackRest 2.45 and later, and forks of it that kept its ways."""
+
+    @property
+    def kind(self) -> EngineKind:
+        """pgBackRest."""
+        return EngineKind.PGBACKREST
+
+    @property
+    def oldest(self) -> EngineVersion:
+        """Debian 12's."""
+        return _OLDEST
+
+    @property
+    def newest(self) -> EngineVersion:
+        """The newest whose options and outputs are in this package."""
+        return _NEWEST
+
+    def default_user(self, cluster: Cluster) -> str | None:  # noqa: ARG002 - the port asks for each cluster
+        """None: pgBackRest has no user of its own; it runs as who owns its repository."""
+        return None
+
+    def owned_paths(self, cluster: Cluster) -> tuple[str, ...]:
+        """The local repositories, then the data directory when it is on this host."""
+        local = tuple(
+            repository.path
+            for _, repository in sorted(cluster.keyed_repositories(), key=lambda keyed: keyed[0])
+            if repository.type in {"posix", "cifs"} and repository.host is None and repository.path is not None
+        )
+        data = cluster.postgres.data_directory
+        return (*local, data) if data is not None and cluster.postgres.ssh is None else local
+
+    def version(self, instance: EngineInstance, run_as: str | None) -> Conversation[EngineVersion]:
+        """Ask which version is installed; raises EngineMissing, EngineFailed, EngineTimeout or OutputNotUnderstood."""
+        return _version(instance, run_as)
+
+    def review(self, cluster: Cluster, version: EngineVersion) -> tuple[Remark, ...]:
+        """What this version makes of the cluster's words."""
+        return review.review(cluster, version, _NEWEST)
+
+    def review_together(
+        self,
+        clusters: tuple[Cluster, ...],
+        version: EngineVersion,  # noqa: ARG002 - the same in every version
+    ) -> tuple[Remark, ...]:
+        """Conflicts between clusters of one installation."""
+        return review.review_together(clusters)
+
+    def render(self, request: RenderRequest) -> Rendered:
+        """pgbackrest.conf, and a second file for a database host of its own; SpecError for values that are unsafe."""
+        return render.render(request)
+
+    def settings(self, cluster: Cluster, version: EngineVersion) -> ClusterSettings:
+        """wal_level, archive_mode, archive_command and max_wal_senders."""
+        return postgres.settings_for(cluster, version)
+
+    def observe(self, request: ObserveRequest) -> Conversation[tuple[Observation, ...]]:
+        """Look at the clusters without changing anything."""
+        return observe.observe(request, _OLDEST, _NEWEST)
+
+    def fetch_wal(
+        self,
+        cluster: Cluster,
+        repository: str | None,
+        archive: str | None,  # noqa: ARG002 - pgBackRest finds the archive from the data directory itself
+        segment: str,
+        directory: str,
+        run_as: str | None,
+    ) -> Command:
+        """A command that puts the decompressed segment into `directory` under its own name."""
+        keys = {known.name: key for key, known in cluster.keyed_repositories()}
+        return postgres.fetch_wal(cluster, keys.get(repository or ""), segment, directory, run_as)
+
+    def backup(self, request: BackupRequest) -> BackupJob:
+        """How to take a backup."""
+        return backup.backup(request)
+
+
+def _version(
+    instance: EngineInstance, run_as: str | None
+) -> Generator[tuple[Command, ...], tuple[Outcome, ...], EngineVersion]:
+    (outcome,) = yield (commands.version_command(instance, run_as, _VERSION_DEADLINE),)
+    raise_for(outcome)
+    return version_from(outcome.text())
