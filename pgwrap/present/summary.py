@@ -62,7 +62,7 @@ def wal_was_listed(cluster: ClusterStatus, repository: str | None = None) -> boo
 
 
 def gap_segments(cluster: ClusterStatus) -> int | None:
-    """WAL segments known to be missing, over all repositories; None when there is no archive, or it could not be listed."""
+    """WAL segments known to be missing, over all repositories; None where no archive could be listed."""
     missing = sum(gap.segments for gap in cluster.wal.gaps)
     return missing if missing or (cluster.wal.archives and wal_was_listed(cluster)) else None
 
