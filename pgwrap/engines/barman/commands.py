@@ -53,3 +53,8 @@ def overrides(instance: EngineInstance, home: str, run_as: str | None, deadline:
         host=instance.host,
         deadline=deadline,
     )
+
+
+def fetch_wal(instance: EngineInstance, server: str, segment: str, directory: str, run_as: str | None) -> Command:
+    """Put one decompressed WAL segment into `directory` under its own name."""
+    return barman(instance, "get-wal", "--output-directory", directory, server, segment, run_as=run_as)

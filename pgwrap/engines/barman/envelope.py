@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pgwrap.engines.barman.records import Record
 from pgwrap.errors import OutputNotUnderstood
 
-_PASSWORD = re.compile(r"(password\s*=\s*)('(?:[^'\\]|\\.)*'|\S+)", re.IGNORECASE)
+_PASSWORD = re.compile(r"(password\s*=\s*)(?:\*REDACTED\*)?(?:'(?:[^'\\]|\\.)*(?:'|$)|\S*)", re.IGNORECASE)
+"""Barman's own masking takes a quoted password for an empty one and leaves it behind its mark."""
 _URL_PASSWORD = re.compile(r"(://[^/\s:@]*:)[^/\s@]+@")
 _OBJECT = re.compile(r"^\s*\{", re.MULTILINE)
 _EXCERPT = 120
