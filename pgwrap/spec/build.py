@@ -52,6 +52,15 @@ _KEY_TYPES = {
 }
 
 
+_CREDENTIALS = {
+    "s3": frozenset({"key", "secret", "token", "customer_key"}),
+    "gcs": frozenset({"key"}),
+    "azure": frozenset({"key"}),
+    "sftp": frozenset({"passphrase"}),
+}
+"""Credentials that a type of repository asks for."""
+
+
 class Built(NamedTuple):
     """What the fleet is made of."""
 
@@ -98,7 +107,7 @@ def build(spec: SpecWords, report: Report) -> Built:
 
 def _engines(words: Mapping[str, EngineWords], report: Report) -> dict[str, EngineInstance]:
     names = dict.fromkeys((*(kind.value for kind in EngineKind), *words))
-    found = {name: _engine(name, words.get(name, EngineWords()), report) for name in names}
+    found = {name: _engine(name, words.get(name, EngineWords.model_construct()), report) for name in names}
     return {name: engine for name, engine in found.items() if engine is not None}
 
 
@@ -174,6 +183,9 @@ def _repository(name: str, words: RepositoryWords, report: Report) -> Repository
             report.error(path, f"a repository of type {kind} needs {need!r}")
     for word in sorted(stated & (frozenset[str]().union(*_STORE_WORDS.values()) - _STORE_WORDS[kind])):
         report.error((*path, word), f"does not belong to a repository of type {kind}", _type_hint(word))
+    for credential, _ in convert.credentials(words.credentials):
+        if credential not in _CREDENTIALS.get(kind, frozenset()):
+            report.error((*path, "credentials", credential), f"does not belong to a repository of type {kind}")
     known = _KEY_TYPES.get(kind, ())
     if words.key_type is not None and known and words.key_type not in known:
         report.error((*path, "key_type"), f"{words.key_type!r} is no key type of {kind}", f"known: {', '.join(known)}")

@@ -128,7 +128,7 @@ def repository(name: str, words: RepositoryWords) -> Repository:
         public_key_file=words.public_key_file,
         host_key_hash=words.host_key_hash,
         host_fingerprint=words.host_fingerprint,
-        credentials=_credentials(words.credentials),
+        credentials=credentials(words.credentials),
         encryption=_encryption(words.encryption),
         bundle=words.bundle,
         block_incremental=words.block_incremental,
@@ -137,7 +137,8 @@ def repository(name: str, words: RepositoryWords) -> Repository:
     )
 
 
-def _credentials(words: CredentialWords | None) -> tuple[tuple[str, Secret], ...]:
+def credentials(words: CredentialWords | None) -> tuple[tuple[str, Secret], ...]:
+    """Secrets by name, in the order of the reference."""
     if words is None:
         return ()
     found = ((name, secret(getattr(words, name))) for name in CredentialWords.model_fields)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from pgwrap.domain.model import Path
-from pgwrap.errors import Location, Problem
+from pgwrap.errors import Location, Problem, SpecError
 from pgwrap.text.yaml_text import Entry, MappingNode, Node, Scalar, SequenceNode
 
 Data: TypeAlias = "Scalar | list[Data] | dict[str, Data] | None"
@@ -20,6 +20,10 @@ SHARED = ("engines", "repositories", "clusters")
 MAIN_ONLY = ("include", "state", "defaults")
 EXCLUSIVE = {"retention": frozenset({"full", "window"})}
 """Words of a mapping that replace one another, so a cluster's `full` takes the place of a default `window`."""
+
+
+VALUE_LIMIT = 500_000
+"""Values of the whole spec once defaults are laid under each cluster; ten thousand clusters take fewer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,7 +140,10 @@ def _is_null(node: Node) -> bool:
 
 
 def flatten(root: MappingNode) -> Tree:
-    """The tree as dicts and lists of scalars, None for null, with the place of everything."""
+    """The tree as dicts and lists of scalars, None for null, with the place of everything.
+
+    Raises SpecError when defaults and aliases make it larger than any fleet is.
+    """
     flattening = _Flattening()
     flattening.values[()] = root.location
     data = flattening.data_of(root, ())
@@ -160,9 +167,16 @@ class _Flattening:
 
     def item(self, node: Node, path: Path) -> Data:
         self.values[path] = node.location
+        self.refuse_bomb(node.location)
         return self.data_of(node, path)
+
+    def refuse_bomb(self, location: Location) -> None:
+        if len(self.values) > VALUE_LIMIT:
+            message = f"with its defaults, the spec grows to more than {VALUE_LIMIT} values"
+            raise SpecError((Problem(message=message, location=location, hint="say less in defaults:"),))
 
     def entry(self, entry: Entry, path: Path) -> Data:
         self.values[path] = self.keys[path] = entry.key.location
+        self.refuse_bomb(entry.key.location)
         self.texts.append((path, entry.key))
         return self.data_of(entry.value, path)

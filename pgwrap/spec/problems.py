@@ -21,12 +21,16 @@ from pgwrap.spec.schema import SecretForm, SpecWords
 from pgwrap.spec.values import shape_of
 
 _MAPPING_WANTED = {"model_type", "model_attributes_type", "dict_type"}
+_MOST_NAMES = 1000
+"""Comparing with more names than this would take longer than the author cares to wait."""
 _LIST_WANTED = {"tuple_type", "list_type"}
 
 
 def did_you_mean(wanted: str, known: Iterable[str]) -> str:
     """`did you mean …?` when a known name is close; else the known names, if they are few."""
     names = sorted(known)
+    if len(names) > _MOST_NAMES:
+        return ""
     close = difflib.get_close_matches(wanted, names, n=1, cutoff=0.6)
     if close:
         return f"did you mean {close[0]!r}?"

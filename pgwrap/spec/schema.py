@@ -580,7 +580,12 @@ class WalWords(Words):
     parallel: Parallel | None = word(
         "Processes that push WAL.", pgbackrest="process-max of archive-push", barman="none", default="1"
     )
-    slot: SlotName | None = word("The replication slot of streaming.", pgbackrest="none", barman="slot_name")
+    slot: SlotName | None = word(
+        "The replication slot of streaming.",
+        pgbackrest="none",
+        barman="slot_name",
+        default="barman_ and the server's name",
+    )
     create_slot: Flag | None = word(
         "Whether the engine creates the slot.", pgbackrest="none", barman="create_slot", default="false"
     )

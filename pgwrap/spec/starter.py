@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import TypeGuard
 
 from pgwrap.domain.wal import DEFAULT_SEGMENT_SIZE
 from pgwrap.spec.names import CONTROL, LONGEST_NAME, name_fault
@@ -52,7 +53,7 @@ def starter(discovered: Discovered | None) -> str:
         "data_directory": _yaml(server.data_directory),
         "host": _yaml(server.host) if server.host else "",
         "port": server.port,
-        "socket_directory": _yaml(server.socket_directory) if server.socket_directory else "",
+        "socket_directory": _yaml(server.socket_directory) if _is_directory(server.socket_directory) else "",
         "wal_segment_size": _segment_size(server),
         "grants": _grants(server.version_number),
         "pgpass_host": _one_line(server.host or "localhost"),
@@ -72,6 +73,11 @@ def _observations(server: Discovered) -> list[str]:
     if not server.data_checksums:
         said.append("Data checksums are off: damaged pages go into backups unseen. See pg_checksums --enable.")
     return [*said, "`pgwrap render` tells the settings that this cluster needs."]
+
+
+def _is_directory(socket: str | None) -> TypeGuard[str]:
+    """An abstract socket (`@name`) has no directory."""
+    return socket is not None and socket.startswith("/")
 
 
 def _segment_size(server: Discovered) -> str:

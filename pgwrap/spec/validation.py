@@ -47,7 +47,7 @@ def validate(tree: Tree) -> Validation:
         spoiled.update(path[:2] for path in paths)
         data = _without(data, paths)
         found = _errors_or_spec(data)
-    return Validation(spec=SpecWords(version=1), problems=problems, spoiled=frozenset(spoiled))
+    return Validation(spec=SpecWords.model_construct(version=1), problems=problems, spoiled=frozenset(spoiled))
 
 
 def _errors_or_spec(data: Data) -> SpecWords | list[ErrorDetails]:

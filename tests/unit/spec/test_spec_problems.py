@@ -116,6 +116,7 @@ def test_a_wrong_value_is_told_in_a_sentence(problems_of: ProblemsOf, words: str
         ("path: /x, bucket: b", "does not belong to a repository of type posix (it goes with type: s3 or gcs)"),
         ("type: gcs, bucket: b, key_type: shared", "'shared' is no key type of gcs"),
         ("type: ftp", "'ftp' is not one of posix, s3, gcs, azure, sftp, cifs (did you mean 'sftp'?)"),
+        ("path: /x, credentials: {key: {env: A}}", "does not belong to a repository of type posix"),
         ("path: /x, key: 257", "must be at most 256"),
         ("path: /x, encryption: {cipher: aes-256-cbc}", "aes-256-cbc needs a passphrase"),
         ("path: /x, encryption: {cipher: gpg}", "gpg needs a key_id"),
@@ -272,6 +273,16 @@ def test_no_value_or_key_holds_a_line_break(problems_of: ProblemsOf, template: s
 
     assert any("must not hold" in problem for problem in problems)
     assert not any(character in problem for problem in problems)
+
+
+def test_defaults_cannot_multiply_without_end(problems_of: ProblemsOf) -> None:
+    """Many defaults under many clusters are a bomb of another kind."""
+    options = ", ".join(f"o{number}: 1" for number in range(2000))
+    clusters = ", ".join(f"c{number}: {{}}" for number in range(2000))
+
+    (problem,) = problems_of(f"defaults: {{options: {{pgbackrest: {{{options}}}}}}}\nclusters: {{{clusters}}}")
+
+    assert "the spec grows to more than 500000 values" in problem
 
 
 def test_a_drills_query_may_have_lines(load_text: LoadText) -> None:

@@ -153,14 +153,14 @@ def test_every_form_of_secret_is_a_reference(load_text: LoadText) -> None:
     (cluster,) = load_text(
         "repositories:\n  r:\n    type: s3\n    bucket: b\n    credentials:\n"
         "      key: {env: KEY}\n      secret: {file: /run/secret}\n      token: {credential: tok}\n"
-        "      passphrase: {command: [pass, show, x]}\nclusters: {x: {repositories: [r]}}"
+        "      customer_key: {command: [pass, show, x]}\nclusters: {x: {repositories: [r]}}"
     ).clusters
 
     assert (
         ("key", Secret(kind="env", value=("KEY",))),
         ("secret", Secret(kind="file", value=("/run/secret",))),
         ("token", Secret(kind="credential", value=("tok",))),
-        ("passphrase", Secret(kind="command", value=("pass", "show", "x"))),
+        ("customer_key", Secret(kind="command", value=("pass", "show", "x"))),
     ) == cluster.repositories[0].credentials
 
 
