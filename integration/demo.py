@@ -101,10 +101,9 @@ def configure(stage: Stage, made: Estate) -> None:
     print(made.spec.read_text().rstrip())
     show(stage, made, "validate")
     show(stage, made, "render", "--to", "/")
-    stage.scene("PostgreSQL includes the settings that pgwrap wrote for it, and restarts")
+    stage.scene("PostgreSQL takes the settings that pgwrap wrote for it, and restarts")
     for name, server in made.servers.items():
-        settings = made.room.path / "state/postgresql" / f"{name}.conf"
-        stage.typed("echo", f"include '{settings}'", ">>", str(server.data / "postgresql.conf"))
+        print(f"$ cat {made.settings(name)} >> {server.data / 'postgresql.conf'}", flush=True)
         made.apply_settings(name)
 
 

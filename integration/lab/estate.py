@@ -122,11 +122,15 @@ class Estate:
         """Put the native files in place."""
         return self.pgwrap("render", "--to", "/")
 
+    def settings(self, name: str) -> Path:
+        """The settings that `pgwrap render` wrote for a cluster's PostgreSQL."""
+        return self.room.path / "state/postgresql" / f"{name}.conf"
+
     def apply_settings(self, name: str) -> None:
-        """Have a cluster's PostgreSQL include the settings that pgwrap wrote for it, and restart it."""
+        """Give a cluster's PostgreSQL the settings that pgwrap wrote for it, and restart it."""
         server = self.servers[name]
         with (server.data / "postgresql.conf").open("a") as file:
-            file.write(f"include '{self.room.path}/state/postgresql/{name}.conf'\n")
+            file.write(self.settings(name).read_text())
         server.restart()
 
     def start_engine(self, name: str) -> None:
