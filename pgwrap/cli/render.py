@@ -51,7 +51,7 @@ def render(
         from pgwrap.ops.render import render as render_spec
         from pgwrap.ops.render import under
         from pgwrap.present.envelope import envelope
-        from pgwrap.present.rendered import ServerNeeds, rendered_data, rendered_text
+        from pgwrap.present.rendered import rendered_data, rendered_text
 
         fleet = run.fleet()
         world = run.world()
@@ -65,10 +65,7 @@ def render(
                 world.files.write(file)
                 run.say(f"wrote {file.path}")
         if output is Output.JSON:
-            needs = tuple(
-                ServerNeeds(cluster=item.cluster, settings=item.settings, slots=item.slots) for item in result.settings
-            )
-            frame = envelope("pgwrap/render/1", rendered_data(result.files, needs), (), run.now, "success")
+            frame = envelope("pgwrap/render/1", rendered_data(result.files, result.settings), (), run.now, "success")
             run.answer(json.dumps(frame, indent=2, ensure_ascii=False))
         elif directory is None:
             run.answer(rendered_text(result.files))

@@ -46,3 +46,12 @@ class Slot:
 
     name: str
     created_by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterSettings:
+    """What the PostgreSQL of one cluster needs for its engine to work."""
+
+    cluster: str
+    settings: tuple[PostgresSetting, ...]
+    slots: tuple[Slot, ...] = ()

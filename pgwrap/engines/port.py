@@ -10,7 +10,7 @@ from typing import Literal, Protocol
 from pgwrap.domain.command import Command, Conversation, Outcome
 from pgwrap.domain.facts import Backup, BackupType, Observation
 from pgwrap.domain.model import Cluster, EngineInstance, EngineKind, Path, Repository, Secret
-from pgwrap.domain.plan import PostgresSetting, Slot, WriteFile
+from pgwrap.domain.plan import ClusterSettings, WriteFile
 
 _DIGITS = re.compile(r"\d+(?:\.\d+)*")
 
@@ -57,15 +57,6 @@ class RenderRequest:
     """Resolves a reference; raises SpecError when it cannot. Masks everything when nothing secret may be shown."""
     spec_file: str
     """Named in the header of each file."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClusterSettings:
-    """What PostgreSQL itself needs for the engine to work."""
-
-    cluster: str
-    settings: tuple[PostgresSetting, ...]
-    slots: tuple[Slot, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

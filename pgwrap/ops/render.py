@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from pgwrap.domain.model import Cluster, EngineInstance, Fleet
-from pgwrap.domain.plan import WriteFile
-from pgwrap.engines.port import ClusterSettings, Rendered, RenderRequest
+from pgwrap.domain.plan import ClusterSettings, WriteFile
+from pgwrap.engines.port import Rendered, RenderRequest
 from pgwrap.errors import Problem
 from pgwrap.ops.validate import in_file_order, located, require_sound, validate
 from pgwrap.ops.versions import VersionChoice

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pgwrap.domain.command import Command, Conversation
 from pgwrap.domain.facts import Observation
 from pgwrap.domain.model import Cluster, EngineInstance, EngineKind
+from pgwrap.domain.plan import ClusterSettings
 from pgwrap.engines.barman import commands
 from pgwrap.engines.barman.backup import backup_job
 from pgwrap.engines.barman.observe import observe
@@ -17,7 +18,6 @@ from pgwrap.engines.barman.words import DEFAULT_HOME, backup_directory, owner
 from pgwrap.engines.port import (
     BackupJob,
     BackupRequest,
-    ClusterSettings,
     EngineVersion,
     ObserveRequest,
     Remark,

@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from typing import Final
 
 from pgwrap.domain.model import Cluster
-from pgwrap.domain.plan import PostgresSetting, Slot
+from pgwrap.domain.plan import ClusterSettings, PostgresSetting, Slot
 from pgwrap.engines.barman.words import DEFAULT_STREAMING_NAME, DEFAULT_USER, method, owner, slot_name
-from pgwrap.engines.port import ClusterSettings, EngineVersion
+from pgwrap.engines.port import EngineVersion
 
 _HERE: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _DEFAULT_CONFIGS: Final = frozenset({"/etc/barman.conf", "/etc/barman/barman.conf"})

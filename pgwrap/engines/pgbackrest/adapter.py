@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pgwrap.domain.command import Command, Conversation, Outcome
 from pgwrap.domain.facts import Observation
 from pgwrap.domain.model import Cluster, EngineInstance, EngineKind
+from pgwrap.domain.plan import ClusterSettings
 from pgwrap.engines.pgbackrest import backup, commands, observe, postgres, render, review
 from pgwrap.engines.pgbackrest.output import version_from
 from pgwrap.engines.pgbackrest.trouble import raise_for
 from pgwrap.engines.port import (
     BackupJob,
     BackupRequest,
-    ClusterSettings,
     EngineVersion,
     ObserveRequest,
     Remark,

@@ -6,10 +6,10 @@ import shlex
 
 from pgwrap.domain.command import Command
 from pgwrap.domain.model import Cluster
-from pgwrap.domain.plan import PostgresSetting
+from pgwrap.domain.plan import ClusterSettings, PostgresSetting
 from pgwrap.engines.pgbackrest.commands import configuration_arguments
 from pgwrap.engines.pgbackrest.repository import DEFAULT_CONFIG
-from pgwrap.engines.port import ClusterSettings, EngineVersion
+from pgwrap.engines.port import EngineVersion
 
 _WORD = "pgbackrest"
 """pgBackRest refuses to back up a cluster whose archive_command does not hold its name (src/command/check/common.c)."""

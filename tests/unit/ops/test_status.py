@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from pgwrap.domain.command import Command, Conversation, Outcome
 from pgwrap.domain.facts import FindingCode, Observation, PostgresView, Severity
 from pgwrap.domain.model import Cluster, EngineInstance, EngineKind, Fleet, PostgresTarget, Secret
-from pgwrap.domain.plan import WriteFile
-from pgwrap.engines.port import ClusterSettings, EngineVersion, ObserveRequest
+from pgwrap.domain.plan import ClusterSettings, WriteFile
+from pgwrap.engines.port import EngineVersion, ObserveRequest
 from pgwrap.errors import Problem, SpecError
 from pgwrap.ops.status import StatusOptions, status
 from pgwrap.ops.world import World
