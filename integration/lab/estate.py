@@ -29,12 +29,14 @@ engines:
     config: {room}/etc/barman.conf
     servers: {room}/etc/barman.d
     home: {room}/barman
+    log_directory: {room}/log
+    run_as: {user}
 state: {room}/state
 repositories:
   local: {{type: posix, path: {room}/pgbackrest}}
 defaults:
   run_as: {user}
-  retention: {{full: 2}}
+  retention: {{window: 7d}}
   objectives: {{rpo: 5min, backup_age: 26h}}
 clusters:
 """
@@ -58,7 +60,7 @@ BARMAN_CLUSTER = """\
       user: barman
       streaming_user: streaming_barman
     backup: {{method: postgres, checkpoint: fast}}
-    wal: {{delivery: stream, slot: barman}}
+    wal: {{delivery: stream, slot: barman, create_slot: true}}
     options: {{barman: {{path_prefix: {binaries}}}}}
 {more}"""
 
