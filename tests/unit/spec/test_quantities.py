@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pgwrap.spec.quantities import (
@@ -88,12 +88,14 @@ def test_a_rate_is_a_size_a_second() -> None:
     assert (10 << 20, 10 << 20) == (parse_rate("10MiB/s"), parse_rate("10MiB"))
 
 
+@settings(deadline=None)
 @given(st.integers(0, 100 * 365 * 86_400))
 def test_durations_round_trip(seconds: int) -> None:
     """What is formatted is read back."""
     assert seconds == parse_duration(format_duration(seconds))
 
 
+@settings(deadline=None)
 @given(st.integers(0, 4 << 50))
 def test_sizes_round_trip(size: int) -> None:
     """What is formatted is read back, to the byte."""

@@ -313,7 +313,7 @@ NESTED = (
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
 @given(
     st.recursive(
         st.sampled_from(["x", "none", "1", "true", "null", "[]", "{}", "/x", "14d"]),

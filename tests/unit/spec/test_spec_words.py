@@ -281,7 +281,7 @@ harmless = st.text(
 ).filter(lambda text: text.strip() != "")
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(harmless)
 def test_any_text_survives_loading_unchanged(load_text: LoadText, text: str) -> None:
     """Brackets, hashes, quotes, percent signs, any script: a value is a value."""
@@ -293,7 +293,7 @@ def test_any_text_survives_loading_unchanged(load_text: LoadText, text: str) -> 
     assert (text, (NativeOption(key="k", values=(text,)),)) == (cluster.description, cluster.options)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.sampled_from(
         ["no", "yes", "on", "off", "010", "1_000", "0x1f", "1:30", "2020-01-01", "1e5", "1.10", "true", "0"]

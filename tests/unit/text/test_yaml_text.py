@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pgwrap.errors import Location
@@ -147,6 +147,7 @@ data = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.text(min_size=1), data, max_size=4))
 def test_what_dump_writes_parse_reads_back(value: dict[str, object]) -> None:
     """Any text, number or nesting comes back as it was."""
@@ -156,6 +157,7 @@ def test_what_dump_writes_parse_reads_back(value: dict[str, object]) -> None:
     assert value == (plain(document.root) if document.root else {})
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_no_bytes_make_it_raise(content: bytes) -> None:
     """Whatever a file holds, the answer is a tree or problems."""
@@ -164,6 +166,7 @@ def test_no_bytes_make_it_raise(content: bytes) -> None:
     assert all(problem.location for problem in document.problems)
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="ab:-[]{}&*!|>'\"#%@` \n\t,?~\\", max_size=60))
 def test_no_yaml_like_text_makes_it_raise(content: str) -> None:
     """Nor does text that is nearly YAML."""
