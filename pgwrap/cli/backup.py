@@ -70,8 +70,9 @@ def backup(
         result = take_backup(target, run.world(), options, report)
         if sys.stderr.isatty() and not quiet:
             typer.echo("\r\x1b[K", nl=False, err=True)
-        for message in result.messages:
-            run.say(message)
+        if verbose:
+            for message in result.messages:
+                run.say(message)
         if output is Output.JSON:
             taken = {"cluster": cluster, "id": result.id, "type": result.type, "state": result.state}
             answer = envelope("pgwrap/backup/1", taken, (), run.now, "success")

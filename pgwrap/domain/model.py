@@ -162,6 +162,11 @@ class PostgresTarget:
     """The major version when the author states it."""
 
     @property
+    def connection_database(self) -> str:
+        """The database to connect to: `postgres`, which every cluster has, unless the spec names another."""
+        return self.database or "postgres"
+
+    @property
     def connects(self) -> bool:
         """Whether the spec says how to connect: a host or a socket directory."""
         return self.ask and (self.host is not None or self.socket_directory is not None)

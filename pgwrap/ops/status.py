@@ -139,7 +139,7 @@ def _question(cluster: Cluster, world: World) -> PostgresQuestion:
         host=server.host or server.socket_directory,
         port=server.port,
         user=server.user,
-        database=server.database,
+        database=server.connection_database,
         sslmode=server.sslmode,
         password=world.secret(server.password) if server.password else None,
         run_as=world.user_for(cluster) if cluster.engine.host is None else None,

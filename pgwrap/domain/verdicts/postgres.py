@@ -63,8 +63,7 @@ def _psql(evidence: Evidence, sql: str) -> str:
     host = target.host or target.socket_directory
     argv += ["-h", host] if host else []
     argv += ["-U", target.user] if target.user else []
-    argv += ["-d", target.database] if target.database else []
-    return shlex.join((*argv, "-c", sql))
+    return shlex.join((*argv, "-d", target.connection_database, "-c", sql))
 
 
 def _identity(server: PostgresView, evidence: Evidence) -> Iterator[Finding]:

@@ -151,7 +151,7 @@ def conninfo(server: PostgresTarget, secret: SecretReader, *, streaming: bool = 
         ("host", server.host or server.socket_directory),
         ("port", str(server.port)),
         ("user", server.streaming_user if own_role else server.user),
-        ("dbname", None if streaming else server.database or "postgres"),
+        ("dbname", None if streaming else server.connection_database),
         ("sslmode", server.sslmode),
         ("password", password),
     )
