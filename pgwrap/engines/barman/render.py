@@ -57,8 +57,9 @@ def server_file(instance: EngineInstance, server: str) -> str:
 
 def _main_file(request: RenderRequest) -> RenderedFile:
     instance = request.instance
-    lines = _lines(global_settings(instance), ("engines", instance.name), request.version)
-    text = lay_out("barman.conf.j2", {"header": _header(request, f"engine {instance.name}", lines), "lines": lines})
+    found = global_settings(instance)
+    lines = _lines(found, ("engines", instance.name), request.version)
+    text = lay_out("barman.conf.j2", {"header": _header(request, f"engine {instance.name}", found), "lines": lines})
     write = WriteFile(path=instance.config, text=text, mode=_MODE, owner=owner(instance))
     return RenderedFile(write=write, clusters=tuple(cluster.name for cluster in request.clusters))
 
@@ -78,9 +79,7 @@ def _server_file(request: RenderRequest, cluster: Cluster) -> RenderedFile:
 
     lines = _lines(server_settings(cluster, request.version, reveal), cluster.spec_path, request.version)
     models = _models(request, cluster, reveal)
-    # The digest is of what pgwrap would write with the secrets masked, so that it tells nothing about them.
-    plain = _lines(server_settings(cluster, request.version, _masked), cluster.spec_path, request.version)
-    header = _header(request, f"cluster {cluster.name}", (*plain, *_flat(_models(request, cluster, _masked))))
+    header = _header(request, f"cluster {cluster.name}", _said(cluster, request.version))
     values = {"header": header, "name": cluster.engine_name, "lines": lines, "models": models}
     write = WriteFile(
         path=server_file(request.instance, cluster.engine_name),
@@ -105,8 +104,10 @@ def _models(request: RenderRequest, cluster: Cluster, secret: SecretReader) -> t
     return tuple(sections)
 
 
-def _flat(sections: tuple[_Section, ...]) -> tuple[str, ...]:
-    return tuple(line for section in sections for line in (section.name, *section.lines))
+def _said(cluster: Cluster, version: EngineVersion) -> tuple[Setting, ...]:
+    """What the spec says for one file, secrets masked: a digest of it tells nothing about them."""
+    models = (model_settings(cluster, model, _masked) for model in cluster.models)
+    return (*server_settings(cluster, version, _masked), *(setting for model in models for setting in model))
 
 
 def _masked(_: Secret) -> str:
@@ -132,12 +133,13 @@ def _known(setting: Setting, version: EngineVersion) -> bool:
     return not accepted or setting.value in accepted or "<int>" in accepted
 
 
-def _header(request: RenderRequest, subject: str, lines: tuple[str, ...]) -> str:
+def _header(request: RenderRequest, subject: str, said: tuple[Setting, ...]) -> str:
     for place in (request.spec_file, subject):
         problem = value_problem(place)
         if problem is not None:
             raise refused((), problem)
-    digest = hashlib.sha256("\n".join((subject, *lines)).encode()).hexdigest()[:16]
+    content = repr((subject, tuple((setting.key, setting.value) for setting in said)))
+    digest = hashlib.sha256(content.encode()).hexdigest()[:16]
     return "\n".join(
         (
             f"# Made by pgwrap from {request.spec_file}, {subject}.",
