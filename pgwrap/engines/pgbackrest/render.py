@@ -101,8 +101,7 @@ def _repositories(request: RenderRequest, cluster: Cluster, side: Side) -> tuple
             found.extend(host_settings(key, repository, request.instance))
         else:
             found.extend(store_settings(key, repository, request.secret, request.version))
-        if side == "here":
-            found.extend(policy_settings(cluster, key, repository, request.version))
+        found.extend(policy_settings(cluster, key, repository, request.version))
     return overriding(found)
 
 
