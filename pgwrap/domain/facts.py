@@ -9,13 +9,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from pgwrap.domain.wal import Ancestry, Lsn, SegmentRange, Timeline
 
 EngineName: TypeAlias = Literal["pgbackrest", "barman"]
 BackupType: TypeAlias = Literal["full", "differential", "incremental", "snapshot", "logical"]
 BackupState: TypeAlias = Literal["done", "waiting_for_wal", "running", "failed", "invalid"]
+
+
+INTERNAL: Final = {"internal": True}
+"""Marks a field that verdicts need and the contract does not show: it would differ from one look to the next."""
 
 
 class Severity(StrEnum):
@@ -272,7 +276,7 @@ class PostgresView:
     wal_segment_size: int | None = None
     ready_segments: int | None = None
     """Segments waiting to be archived (needs pg_monitor)."""
-    clock: datetime | None = None
+    clock: datetime | None = field(default=None, metadata=INTERNAL)
     settings: tuple[tuple[str, str], ...] = ()
     """archive_mode, archive_command, wal_level … as pg_settings shows them."""
     slots: tuple[ReplicationSlot, ...] = ()

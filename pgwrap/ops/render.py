@@ -7,13 +7,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from pgwrap.domain.model import Cluster, EngineInstance, Fleet
-from pgwrap.domain.plan import ClusterSettings, WriteFile
+from pgwrap.domain.plan import ClusterSettings, PostgresSetting, WriteFile
 from pgwrap.engines.port import Rendered, RenderRequest
 from pgwrap.errors import Problem
 from pgwrap.ops.validate import in_file_order, located, require_sound, validate
 from pgwrap.ops.versions import VersionChoice
 from pgwrap.ops.world import World, by_instance
 from pgwrap.system.port import SecretReader
+
+
+DEFAULT_SENDERS = 10
+"""PostgreSQL's default of max_wal_senders and max_replication_slots."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,13 +80,20 @@ def settings_file(fleet: Fleet, item: ClusterSettings) -> WriteFile:
     lines = [f"# Made by pgwrap from {fleet.files[0] if fleet.files else 'the spec'} for the cluster {item.cluster}."]
     lines.append("# include this file in postgresql.conf, or set the same with ALTER SYSTEM.")
     for setting in item.settings:
-        need = "at least; " if setting.minimum else ""
-        restart = "needs a restart" if setting.restart else "a reload is enough"
-        lines += ["", f"# {setting.reason} ({need}{restart})", f"{setting.name} = {_quoted(setting.value)}"]
+        lines += ["", *_setting(setting)]
     for slot in item.slots:
         lines += ["", f"# physical replication slot {slot.name}: created by {slot.created_by}"]
     path = posixpath.join(fleet.state, "postgresql", f"{item.cluster}.conf")
     return WriteFile(path=path, text="\n".join(lines) + "\n", mode=0o644)
+
+
+def _setting(setting: PostgresSetting) -> tuple[str, str]:
+    """A setting and its reason. A lower bound that the default meets stays a comment: it must lower nothing."""
+    restart = "needs a restart" if setting.restart else "a reload is enough"
+    assignment = f"{setting.name} = {_quoted(setting.value)}"
+    if setting.minimum and not (setting.value.isdecimal() and int(setting.value) > DEFAULT_SENDERS):
+        return f"# {setting.reason}: at least this, which PostgreSQL's default is ({restart})", f"#{assignment}"
+    return f"# {setting.reason} ({restart})", assignment
 
 
 def _quoted(value: str) -> str:

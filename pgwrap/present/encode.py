@@ -80,10 +80,15 @@ def json_name(field_name: str) -> str:
     return field_name.rstrip("_")
 
 
+def shown(kind: type) -> tuple[str, ...]:
+    """The fields of a dataclass that the contract shows, in its order."""
+    return tuple(member.name for member in fields(kind) if "internal" not in member.metadata)
+
+
 @cache
 def _members(kind: type) -> tuple[tuple[str, str, bool], ...]:
     hints = get_type_hints(kind)
-    return tuple((member.name, json_name(member.name), hints[member.name] == Pairs) for member in fields(kind))
+    return tuple((name, json_name(name), hints[name] == Pairs) for name in shown(kind))
 
 
 def _field(value: object, *, pairs: bool) -> Json:

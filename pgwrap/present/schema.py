@@ -11,7 +11,7 @@ from typing import Literal, Union, get_args, get_origin, get_type_hints
 
 from pgwrap.domain.facts import FindingCode, FleetStatus
 from pgwrap.domain.wal import Lsn
-from pgwrap.present.encode import Json, Pairs, json_name
+from pgwrap.present.encode import Json, Pairs, json_name, shown
 from pgwrap.present.envelope import ErrorEntry, OutcomeName
 from pgwrap.present.json_format import STATUS_SCHEMA
 
@@ -99,7 +99,7 @@ class _Definitions:
 
     def _object(self, kind: type) -> JsonObject:
         hints = get_type_hints(kind)
-        properties: JsonObject = {json_name(name): self.schema_of(hints[name]) for name in hints}
+        properties: JsonObject = {json_name(name): self.schema_of(hints[name]) for name in shown(kind)}
         return {
             "type": "object",
             "description": _description(kind),

@@ -240,7 +240,8 @@ def _connection_string(question: Question, deadline: float) -> str:
         fields = {name: question.get(name) for name in ("host", "port", "user", "sslmode", "password")}
         fields["dbname"] = question.get("database")
         parameters = {name: value for name, value in fields.items() if isinstance(value, str | int)}
-    parameters = {"connect_timeout": max(2, int(deadline)), "application_name": "pgwrap"} | parameters
+    parameters.setdefault("application_name", "pgwrap")
+    parameters.setdefault("connect_timeout", max(2, int(deadline)))
     return make_conninfo("", **parameters | _address(parameters))
 
 

@@ -172,8 +172,17 @@ def _missed(objective: ObjectiveStatus) -> str:
 
 def _hint(objective: ObjectiveStatus, evidence: Evidence) -> str:
     if objective.name == "rto":
-        return "restore into an empty directory and take the time"
+        return f"take the time of a trial restore: {_trial_restore(evidence)}"
     return words.native(evidence.cluster, pgbackrest=("check",), barman=("check", "{}"))
+
+
+def _trial_restore(evidence: Evidence) -> str:
+    """The engine's own restore of the newest backup, into a place of its own and never archiving."""
+    return words.native(
+        evidence.cluster,
+        pgbackrest=("--pg1-path=EMPTY-DIRECTORY", "--archive-mode=off", "restore"),
+        barman=("recover", "{}", "latest", "EMPTY-DIRECTORY"),
+    )
 
 
 def _drills(evidence: Evidence) -> Iterator[Finding]:
@@ -183,7 +192,7 @@ def _drills(evidence: Evidence) -> Iterator[Finding]:
             code=FindingCode.DRILL_NEVER,
             severity=Severity.OK if objective is None else Severity.WARNING,
             message="no restore of this cluster has ever been tried out",
-            hint="restore into an empty directory",
+            hint=_trial_restore(evidence),
         )
         return
     yield from _failed(drill)
@@ -193,7 +202,7 @@ def _drills(evidence: Evidence) -> Iterator[Finding]:
             severity=objective.severity,
             message=f"the last restore drill was at {words.moment(drill.at)}; "
             f"the limit is {words.duration(objective.limit_seconds)}",
-            hint="restore into an empty directory",
+            hint=_trial_restore(evidence),
         )
 
 

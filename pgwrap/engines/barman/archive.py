@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
+
 from pgwrap.domain.command import Outcome
 from pgwrap.domain.facts import ArchiveContents, Finding, FindingCode, Severity
-from pgwrap.domain.wal import DEFAULT_SEGMENT_SIZE, Ancestry
+from pgwrap.domain.wal import DEFAULT_SEGMENT_SIZE, Ancestry, Segment, SegmentRange
 from pgwrap.engines.barman.backups import postgres_version
 from pgwrap.engines.barman.catalog import CatalogBackup, ServerReport, WalList
 from pgwrap.engines.barman.failures import read, reason
 from pgwrap.engines.barman.parse import parse_wal_list
+from pgwrap.engines.barman.wal_files import Comparison, compared, parse_files
 
 
 def read_wal(
@@ -24,6 +28,44 @@ def read_wal(
         message = "Barman's WAL list is empty though WAL is archived"
         return None, (_wal_unknown(message, f"barman rebuild-xlogdb {report.name}"),)
     return answer, ()
+
+
+def against_files(
+    wal: WalList | None, outcome: Outcome | None, report: ServerReport, segment_size: int | None
+) -> tuple[WalList | None, tuple[Finding, ...]]:
+    """The WAL that is both listed and there; what is only one of the two is a finding."""
+    if wal is None or outcome is None:
+        return wal, ()
+    if not outcome.succeeded:
+        message = f"the WAL is what Barman's list says; its files could not be looked at: {outcome.message or reason(outcome)}"
+        return wal, (Finding(code=FindingCode.WAL_UNKNOWN, severity=Severity.OK, message=message),)
+    size = report.segment_size or segment_size or DEFAULT_SEGMENT_SIZE
+    comparison = compared(wal.ranges, parse_files(outcome.text(), size))
+    return replace(wal, ranges=comparison.present), tuple(_differences(comparison, report, size))
+
+
+def _differences(comparison: Comparison, report: ServerReport, size: int) -> Iterator[Finding]:
+    directory = report.settings.wals_directory
+    if comparison.lost:
+        yield Finding(
+            code=FindingCode.REPOSITORY_ERROR,
+            severity=Severity.CRITICAL,
+            message=f"{_counted(comparison.lost, size)} in Barman's list, but not in {directory}",
+            hint="restores across it fail: find the files or take a new backup, then barman rebuild-xlogdb",
+        )
+    if comparison.unlisted:
+        yield Finding(
+            code=FindingCode.REPOSITORY_ERROR,
+            severity=Severity.WARNING,
+            message=f"{_counted(comparison.unlisted, size)} in {directory}, but not in Barman's list",
+            hint=f"barman rebuild-xlogdb {report.name}",
+        )
+
+
+def _counted(ranges: tuple[SegmentRange, ...], size: int) -> str:
+    number = sum(len(run) for run in ranges)
+    first = Segment(ranges[0].timeline, ranges[0].first).name(size)
+    return f"WAL segment {first} is" if number == 1 else f"{number} WAL segments, the first {first}, are"
 
 
 def read_ancestry(outcome: Outcome | None, report: ServerReport) -> tuple[tuple[Ancestry, ...], tuple[Finding, ...]]:

@@ -8,7 +8,14 @@ from pgwrap.domain.command import Outcome
 from pgwrap.domain.facts import Finding, FindingCode, Observation, RepositoryState, Severity
 from pgwrap.domain.model import Cluster
 from pgwrap.domain.wal import Ancestry
-from pgwrap.engines.barman.archive import contents, newest_postgres, read_ancestry, read_wal, system_identifier
+from pgwrap.engines.barman.archive import (
+    against_files,
+    contents,
+    newest_postgres,
+    read_ancestry,
+    read_wal,
+    system_identifier,
+)
 from pgwrap.engines.barman.backups import Judging, facts_of, running_of
 from pgwrap.engines.barman.catalog import (
     CatalogBackup,
@@ -40,6 +47,7 @@ class Heard:
     warnings: tuple[str, ...]
     overrides: Outcome | None
     wal: Outcome | None
+    files: Outcome | None
     history: Outcome | None
     own_listing: Outcome | None
 
@@ -72,6 +80,7 @@ def assembled(heard: Heard) -> Observation:
         return _unread(heard.cluster, (*version, missing), heard.diagnosis.version)
     listed, listing_findings = _listed(heard, heard.report)
     wal, wal_findings = read_wal(heard.wal, heard.report, heard.cluster.postgres.wal_segment_size)
+    wal, file_findings = against_files(wal, heard.files, heard.report, heard.cluster.postgres.wal_segment_size)
     ancestries, history_findings = read_ancestry(heard.history, heard.report)
     parts = _Parts(
         version=heard.diagnosis.version,
@@ -86,6 +95,7 @@ def assembled(heard: Heard) -> Observation:
             *_overrides(heard),
             *listing_findings,
             *wal_findings,
+            *file_findings,
             *history_findings,
         ),
     )

@@ -40,6 +40,16 @@ def wal_list(instance: EngineInstance, server: str, run_as: str | None, deadline
     return barman(instance, "sync-info", server, run_as=run_as, deadline=deadline)
 
 
+def wal_files(instance: EngineInstance, directory: str, run_as: str | None, deadline: float) -> Command:
+    """The paths of the WAL files themselves, which xlog.db may outlive."""
+    return Command(
+        argv=("find", directory, "-mindepth", "2", "-maxdepth", "2", "-type", "f"),
+        run_as=run_as,
+        host=instance.host,
+        deadline=deadline,
+    )
+
+
 def history(instance: EngineInstance, server: str, timeline: Timeline, run_as: str | None, deadline: float) -> Command:
     """The history file of a timeline, on stdout."""
     return barman(instance, "get-wal", server, f"{timeline:08X}.history", run_as=run_as, deadline=deadline)

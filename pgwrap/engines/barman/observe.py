@@ -109,7 +109,12 @@ def _of_one(request: ObserveRequest, cluster: Cluster, installation: Installatio
     yield ("wal", cluster.name), commands.wal_list(request.instance, name, user, deadline)
     if not installation.lists(name):
         yield ("listing", cluster.name), commands.list_backups(request.instance, name, user, deadline)
-    timeline = report.newest_timeline if report is not None else None
+    if report is None:
+        return
+    directory = report.settings.wals_directory
+    if directory is not None and directory.startswith("/"):
+        yield ("files", cluster.name), commands.wal_files(request.instance, directory, user, deadline)
+    timeline = report.newest_timeline
     if timeline is not None and timeline > 1:
         yield ("history", cluster.name), commands.history(request.instance, name, timeline, user, deadline)
 
@@ -134,6 +139,7 @@ def _heard(cluster: Cluster, installation: Installation, answers: Mapping[Key, O
         warnings=installation.warnings,
         overrides=answers.get(("overrides", installation.run_as or "")),
         wal=answers.get(("wal", cluster.name)),
+        files=answers.get(("files", cluster.name)),
         history=answers.get(("history", cluster.name)),
         own_listing=answers.get(("listing", cluster.name)),
     )

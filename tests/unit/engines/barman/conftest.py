@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import TypeVar
@@ -14,6 +15,7 @@ from pgwrap.domain.model import Cluster, EngineInstance, EngineKind
 Result = TypeVar("Result")
 Said = tuple[int, bytes, bytes] | Failure
 
+FILES = "-mindepth 2 -maxdepth 2 -type f"
 RECORDINGS = Path(__file__).parents[3] / "recordings" / "barman"
 
 
@@ -55,6 +57,12 @@ def recorded(name: str) -> bytes:
     return path.read_bytes() if path.exists() else b""
 
 
+def wal_paths(version: str) -> bytes:
+    """The paths that `find` would print for s1: the files of its list."""
+    names = [wal["name"] for wal in json.loads(recorded(f"{version}/43_sync_info.out"))["wals"]]
+    return "".join(f"/srv/lab/h/{version}/s1/wals/{name[:16]}/{name}\n" for name in names).encode()
+
+
 @pytest.fixture
 def recording() -> Callable[[str], str]:
     """Read a recording as text."""
@@ -71,6 +79,8 @@ def replay() -> Callable[..., Replay]:
             "-f json list-backups all": (0, recorded(f"{version}/22_list_backups_all.out"), b""),
             "sync-info s1": (0, recorded(f"{version}/43_sync_info.out"), b""),
             "sync-info s2": (1, b"", b"ERROR: the list of s2 was not recorded"),
+            f"find /srv/lab/h/{version}/s1/wals {FILES}": (0, wal_paths(version), b""),
+            f"find /srv/lab/h/{version}/s2/wals {FILES}": (1, b"", b"find: No such file or directory"),
             f"cat -- /srv/lab/h/{version}/.barman.auto.conf": (1, b"", b"cat: No such file or directory"),
         }
         return Replay(answers | {key.replace("__", " "): said for key, said in changed.items()})

@@ -71,14 +71,18 @@ def test_every_version_gives_the_same_facts(replay: Replays, cluster: Clusters, 
 
 
 def test_the_number_of_processes_does_not_grow_with_the_backups(replay: Replays, cluster: Clusters) -> None:
-    """Two for the installation, then one for each server that holds WAL and one for the override file."""
+    """Two for the installation and one for its override file, then two for each server that holds WAL."""
     barman = replay("3.4.0")
 
     look(barman, cluster("s1"), cluster("s3"), cluster("s4"))
 
     assert [
         ("diagnose", "-f json list-backups all"),
-        ("cat -- /srv/lab/h/3.4.0/.barman.auto.conf", "sync-info s1"),
+        (
+            "cat -- /srv/lab/h/3.4.0/.barman.auto.conf",
+            "sync-info s1",
+            "find /srv/lab/h/3.4.0/s1/wals -mindepth 2 -maxdepth 2 -type f",
+        ),
     ] == barman.rounds
 
 
@@ -185,6 +189,45 @@ def test_a_wal_list_that_fails_leaves_only_the_ranges_of_its_server_unknown(repl
     assert None is not good.archives[0].ranges
     assert (True, None) == (bad.read, bad.archives[0].ranges)
     assert "Barman failed: the list of s2 was not recorded" == found(bad, FindingCode.WAL_UNKNOWN).message
+
+
+def test_a_lost_wal_file_is_a_gap_although_barman_lists_it(replay: Replays, cluster: Clusters) -> None:
+    """xlog.db does not notice."""
+    barman = replay("3.4.0")
+    key = next(key for key in barman.answers if "find" in key and "s1" in key)
+    code, paths, errors = barman.answers[key]
+    kept = [line for line in paths.decode().splitlines() if not line.endswith("00000035")]
+    barman.answers[key] = (code, "\n".join(kept).encode(), errors)
+
+    (seen,) = look(barman, cluster("s1"))
+
+    assert (SegmentRange(Timeline(1), 0x30, 0x34), SegmentRange(Timeline(1), 0x36, 0x3A)) == seen.archives[0].ranges
+    finding = found(seen, FindingCode.REPOSITORY_ERROR)
+    assert Severity.CRITICAL is finding.severity
+    assert (
+        "WAL segment 000000010000000000000035 is in Barman's list, but not in /srv/lab/h/3.4.0/s1/wals"
+        == finding.message
+    )
+
+
+def test_a_wal_file_that_barman_does_not_list_is_a_warning(replay: Replays, cluster: Clusters) -> None:
+    """A restore would not copy it."""
+    listing = json.loads(replay("3.4.0").answers["sync-info s1"][1])
+    listing["wals"] = [wal for wal in listing["wals"] if not wal["name"].endswith("35")]
+    (seen,) = look(replay("3.4.0", **{"sync-info__s1": (0, json.dumps(listing).encode(), b"")}), cluster("s1"))
+
+    assert 2 == len(seen.archives[0].ranges or ())
+    assert Severity.WARNING is found(seen, FindingCode.REPOSITORY_ERROR).severity
+
+
+def test_files_that_cannot_be_listed_are_a_note(replay: Replays, cluster: Clusters) -> None:
+    """Barman's list then stands alone."""
+    barman = replay("3.4.0")
+    barman.answers[next(key for key in barman.answers if "find" in key and "s1" in key)] = (1, b"", b"find: no")
+
+    (seen,) = look(barman, cluster("s1"))
+
+    assert (1, Severity.OK) == (len(seen.archives[0].ranges or ()), found(seen, FindingCode.WAL_UNKNOWN).severity)
 
 
 def test_an_empty_wal_list_beside_a_whole_backup_is_unknown(replay: Replays, cluster: Clusters) -> None:
@@ -389,4 +432,4 @@ def test_two_users_are_asked_separately(replay: Replays, cluster: Clusters) -> N
     seen = barman.hold(observe(request))
 
     assert ["s1", "s4"] == [observation.engine_name for observation in seen]
-    assert [4, 3] == [len(asked) for asked in barman.rounds]
+    assert [4, 4] == [len(asked) for asked in barman.rounds]
