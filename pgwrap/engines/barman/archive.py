@@ -37,7 +37,8 @@ def against_files(
     if wal is None or outcome is None:
         return wal, ()
     if not outcome.succeeded:
-        message = f"the WAL is what Barman's list says; its files could not be looked at: {outcome.message or reason(outcome)}"
+        cause = outcome.message or reason(outcome)
+        message = f"the WAL is what Barman's list says; its files could not be looked at: {cause}"
         return wal, (Finding(code=FindingCode.WAL_UNKNOWN, severity=Severity.OK, message=message),)
     size = report.segment_size or segment_size or DEFAULT_SEGMENT_SIZE
     comparison = compared(wal.ranges, parse_files(outcome.text(), size))

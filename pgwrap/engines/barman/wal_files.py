@@ -1,0 +1,71 @@
+"""Barman's WAL list held against the files themselves: `sync-info` reads xlog.db, which does not notice a lost file.
+
+It reads no file: `find` lists them on Barman's host. Layout (barman/xlog.py, hash_dir): WALS/first 16 digits/segment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from pgwrap.domain.wal import Segment, SegmentRange, is_segment_name, ranges_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """What list and disk have in common, and where they differ."""
+
+    present: tuple[SegmentRange, ...]
+    """Listed and on disk: what a restore can use."""
+    lost: tuple[SegmentRange, ...]
+    """Listed, but not on disk."""
+    unlisted: tuple[SegmentRange, ...]
+    """On disk between listed ones, but not listed: Barman would not copy it in a restore."""
+
+
+def parse_files(text: str, segment_size: int) -> tuple[SegmentRange, ...]:
+    """The segments among the paths that `find` printed; names impossible at `segment_size` (bytes) are no segments."""
+    return ranges_of(_segments((line.rpartition("/")[2] for line in text.splitlines()), segment_size))
+
+
+def compared(listed: tuple[SegmentRange, ...], files: tuple[SegmentRange, ...]) -> Comparison:
+    """Files newer or older than the whole list are left aside: archiving and retention go on while pgwrap looks."""
+    unlisted = [part for part in without(files, listed) if _within(part, listed)]
+    lost = tuple(without(listed, files))
+    return Comparison(present=tuple(without(listed, lost)), lost=lost, unlisted=tuple(unlisted))
+
+
+def without(ranges: Iterable[SegmentRange], taken: Iterable[SegmentRange]) -> Iterator[SegmentRange]:
+    """The parts of `ranges` that no range of `taken` holds; both sorted and without overlaps, as `ranges_of` makes."""
+    removed = iter(taken)
+    gap = next(removed, None)
+    for whole in ranges:
+        first = whole.first
+        while gap is not None and _key(gap.timeline, gap.first) <= _key(whole.timeline, whole.last):
+            if gap.timeline == whole.timeline and gap.last >= first:
+                if gap.first > first:
+                    yield SegmentRange(whole.timeline, first, gap.first - 1)
+                first = gap.last + 1
+                if gap.last > whole.last:
+                    break
+            gap = next(removed, None)
+        if first <= whole.last:
+            yield SegmentRange(whole.timeline, first, whole.last)
+
+
+def _key(timeline: int, number: int) -> tuple[int, int]:
+    return timeline, number
+
+
+def _within(part: SegmentRange, listed: tuple[SegmentRange, ...]) -> bool:
+    same = [run for run in listed if run.timeline == part.timeline]
+    return bool(same) and same[0].first < part.first and part.last < same[-1].last
+
+
+def _segments(names: Iterable[str], size: int) -> Iterator[Segment]:
+    for name in names:
+        if is_segment_name(name):
+            try:
+                yield Segment.parse(name, size)
+            except ValueError:
+                continue
