@@ -58,6 +58,7 @@ BARMAN_CLUSTER = """\
       socket_directory: {sockets}
       port: {port}
       user: barman
+      database: postgres
       streaming_user: streaming_barman
     backup: {{method: postgres, checkpoint: fast}}
     wal: {{delivery: stream, slot: barman, create_slot: true}}
