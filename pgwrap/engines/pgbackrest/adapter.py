@@ -9,7 +9,7 @@ from pgwrap.domain.command import Command, Conversation, Outcome
 from pgwrap.domain.facts import Observation
 from pgwrap.domain.model import Cluster, EngineInstance, EngineKind
 from pgwrap.domain.plan import ClusterSettings
-from pgwrap.engines.pgbackrest import backup, commands, observe, postgres, render, review
+from pgwrap.engines.pgbackrest import backup, commands, observe, postgres
 from pgwrap.engines.pgbackrest.output import version_from
 from pgwrap.engines.pgbackrest.trouble import raise_for
 from pgwrap.engines.port import (
@@ -66,6 +66,8 @@ class PgBackRest:
 
     def review(self, cluster: Cluster, version: EngineVersion) -> tuple[Remark, ...]:
         """What this version makes of the cluster's words."""
+        from pgwrap.engines.pgbackrest import review  # noqa: PLC0415 - `status` needs no option table
+
         return review.review(cluster, version, _NEWEST)
 
     def review_together(
@@ -74,10 +76,14 @@ class PgBackRest:
         version: EngineVersion,  # noqa: ARG002 - the same in every version
     ) -> tuple[Remark, ...]:
         """Conflicts between clusters of one installation."""
+        from pgwrap.engines.pgbackrest import review  # noqa: PLC0415 - `status` needs no option table
+
         return review.review_together(clusters)
 
     def render(self, request: RenderRequest) -> Rendered:
         """pgbackrest.conf, and a second file for a database host of its own; SpecError for values that are unsafe."""
+        from pgwrap.engines.pgbackrest import render  # noqa: PLC0415 - `status` needs no templates
+
         return render.render(request)
 
     def settings(self, cluster: Cluster, version: EngineVersion) -> ClusterSettings:

@@ -6,6 +6,7 @@ Source of the shape: pgBackRest's src/command/info/info.c. Keys that some versio
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ from pgwrap.domain.wal import Lsn
 from pgwrap.errors import OutputNotUnderstood
 
 _DECODER = json.JSONDecoder(strict=False)
+_SPACE = re.compile(r"\s*")
 _TYPES: dict[str, BackupType] = {"full": "full", "diff": "differential", "incr": "incremental"}
 
 
@@ -103,18 +105,37 @@ def stanzas_from(stdout: bytes) -> tuple[StanzaInfo, ...]:
     Warnings may precede the JSON on stdout (2.53+), and error texts inside it may hold control characters and bytes
     that are not UTF-8.
     """
-    return tuple(_stanza(entry) for entry in _entries(_decode(stdout.decode(errors="replace")), "info"))
+    stanzas = enumerate(_decoded(stdout.decode(errors="replace")))
+    return tuple(_stanza(_object(value, f"info[{index}]")) for index, value in stanzas)
 
 
-def _decode(text: str) -> object:
-    start = 0 if text.startswith("[") else text.find("\n[") + 1
-    if not text[start : start + 1] == "[":
+def _decoded(text: str) -> Iterator[object]:
+    """The stanzas of the list one by one, so that only one at a time is held as raw JSON."""
+    position = _after_space(text, 0) if text.lstrip().startswith("[") else text.find("\n[") + 1
+    if text[position : position + 1] != "[":
         raise OutputNotUnderstood(f"`info` printed no JSON list but {_excerpt(text)}")
-    try:
-        value, _ = _DECODER.raw_decode(text, start)
-    except (ValueError, RecursionError) as error:
-        raise OutputNotUnderstood(f"`info` printed broken or truncated JSON: {error}") from error
-    return value
+    position = _after_space(text, position + 1)
+    while text[position : position + 1] != "]":
+        try:
+            value, position = _DECODER.raw_decode(text, position)
+        except (ValueError, RecursionError) as error:
+            raise OutputNotUnderstood(f"`info` printed broken or truncated JSON: {error}") from error
+        yield value
+        position = _after_comma(text, _after_space(text, position))
+
+
+def _after_comma(text: str, position: int) -> int:
+    """Where the next entry begins; the list's end stays where it is."""
+    if text[position : position + 1] == "]":
+        return position
+    if text[position : position + 1] != ",":
+        raise OutputNotUnderstood(f"`info` printed broken or truncated JSON: no comma at character {position}")
+    return _after_space(text, position + 1)
+
+
+def _after_space(text: str, position: int) -> int:
+    match = _SPACE.match(text, position)
+    return position if match is None else match.end()
 
 
 def _excerpt(text: str) -> str:
@@ -204,9 +225,13 @@ def _entries(value: object, place: str) -> Iterator[_Object]:
     if not isinstance(value, list):
         raise OutputNotUnderstood(f"in the answer of `info`, {place} is not a list")
     for index, entry in enumerate(value):
-        if not isinstance(entry, dict):
-            raise OutputNotUnderstood(f"in the answer of `info`, {place}[{index}] is not an object")
-        yield _Object(f"{place}[{index}]", entry)
+        yield _object(entry, f"{place}[{index}]")
+
+
+def _object(value: object, place: str) -> _Object:
+    if not isinstance(value, dict):
+        raise OutputNotUnderstood(f"in the answer of `info`, {place} is not an object")
+    return _Object(place, value)
 
 
 def _stanza(entry: _Object) -> StanzaInfo:
