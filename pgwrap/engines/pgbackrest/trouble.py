@@ -8,7 +8,7 @@ from typing import NoReturn
 from pgwrap.domain.command import Command, Failure, Outcome
 from pgwrap.domain.facts import Finding, FindingCode, Severity
 from pgwrap.engines.pgbackrest.error_codes import LOCK_ACQUIRE, error_code, hint_for
-from pgwrap.engines.pgbackrest.output import ReportedError, reported_error
+from pgwrap.engines.pgbackrest.output import ReportedError, reported_error, warnings_in
 from pgwrap.errors import Busy, EngineFailed, EngineMissing, EngineTimeout, OutputNotUnderstood
 
 _CODES = {
@@ -78,12 +78,15 @@ def _failure_message(outcome: Outcome) -> str:
 
 
 def sentence(outcome: Outcome, error: ReportedError) -> str:
-    """One sentence with the engine's own words: which command, which error, and what it said."""
+    """The engine's own words: which command, which error, what it said, and what it warned of, often the cause."""
     if outcome.exit_code is not None and outcome.exit_code < 0:
         return f"{_program(outcome.command)} was ended by signal {-outcome.exit_code}"
     known = error_code(error.code)
     code = f"[{error.code:03d}] {known.name}: " if known is not None else ""
-    return f"{_program(outcome.command)} failed: {code}{error.text}"
+    warned = "; ".join(" ".join(text.split()) for text in warnings_in(outcome))
+    return f"{_program(outcome.command)} failed: {code}{error.text}" + (
+        f" (it warned: {warned[:500]})" if warned else ""
+    )
 
 
 def unreadable(error: OutputNotUnderstood, command: Command) -> Finding:

@@ -118,6 +118,18 @@ def test_another_error_keeps_the_engines_code_and_words(version: str) -> None:
     assert "unable to open missing file" in caught.value.message
 
 
+def test_a_warning_before_the_error_is_told_with_it() -> None:
+    """The words "no primary found" do not say that ssh was refused."""
+    job = PgBackRest().backup(REQUEST)
+    text = (
+        b"2026-11-23 08:29:46.1 P00   WARN: unable to check pg1: [UnknownError] Permission denied (publickey).\n"
+        b"2026-11-23 08:29:46.2 P00  ERROR: [056]: unable to find primary cluster - cannot proceed\n"
+    )
+    with pytest.raises(EngineFailed) as caught:
+        job.result(outcome(job.command, text, exit_code=56))
+    assert "(it warned: unable to check pg1: [UnknownError] Permission denied (publickey).)" in caught.value.message
+
+
 @pytest.mark.parametrize(
     ("failure", "error"),
     [
