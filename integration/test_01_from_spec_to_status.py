@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from pathlib import Path
 
 import jsonschema
@@ -73,7 +74,7 @@ def test_recoverable_window_starts_at_the_oldest_backup(pair: Estate, name: str)
     entry = cluster(status(pair), name)
     (interval,) = entry["recoverable"]
     assert interval["from"] == entry["backups"][0]["stopped_at"]
-    assert interval["to"] >= interval["from"]
+    assert datetime.fromisoformat(interval["to"]) >= datetime.fromisoformat(interval["from"])
     assert interval["to_proof"] == "commit"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -59,7 +60,7 @@ def test_backup_after_the_gap_begins_a_second_interval(request: pytest.FixtureRe
     stops = [backup["stopped_at"] for backup in entry["backups"]]
     assert [interval["from"] for interval in entry["recoverable"]] == stops
     first, second = entry["recoverable"]
-    assert first["to"] < second["from"]
+    assert datetime.fromisoformat(first["to"]) < datetime.fromisoformat(second["from"])
     assert (first["open_ended"], second["open_ended"]) == (False, True)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from pgwrap.domain.facts import (
     ArchiveContents,
@@ -21,6 +21,9 @@ from pgwrap.domain.facts import (
 )
 from pgwrap.domain.lineage import Lineage, Run, lineages, segment_at, united
 from pgwrap.domain.wal import Lsn, Segment, SegmentRange, Timeline, segment_size_from
+
+CLOCK_TICK = timedelta(microseconds=1)
+"""The resolution of PostgreSQL's timestamps."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -380,8 +383,9 @@ def _next_proof(stretch: Stretch, known: Mapping[ProofKey, datetime | None], lim
 def recoverable(found: Iterable[Stretch], known: Mapping[ProofKey, datetime | None]) -> tuple[RecoverableInterval, ...]:
     """The intervals in which any moment can be restored, sorted by repository, archive, timeline and time.
 
-    An interval ends at the newest commit that is known to be in the archived WAL, or where no such commit is later
-    than the newest whole backup, at that backup's stop.
+    An interval ends just before the newest commit that is known to be in the archived WAL, or where no such commit is
+    later than the newest whole backup, at that backup's stop. Just before: recovery to a time ends at the first commit
+    after it, and fails when there is none (xlogrecovery.c, recoveryStopsBefore), so that commit's own time is too late.
     """
     intervals = (_interval(stretch, known) for stretch in found)
     return tuple(sorted(intervals, key=lambda i: (i.repository or "", i.archive or "", i.timeline, i.from_)))
@@ -390,7 +394,7 @@ def recoverable(found: Iterable[Stretch], known: Mapping[ProofKey, datetime | No
 def _interval(stretch: Stretch, known: Mapping[ProofKey, datetime | None]) -> RecoverableInterval:
     stop = _stop(stretch.backups[-1])
     commits = (commit for key, commit in known.items() if commit is not None and _proves(key, stretch))
-    commit = max(commits, default=stop)
+    newest = max((commit - CLOCK_TICK for commit in commits), default=stop)
     return RecoverableInterval(
         repository=stretch.repository,
         archive=stretch.archive,
@@ -398,8 +402,8 @@ def _interval(stretch: Stretch, known: Mapping[ProofKey, datetime | None]) -> Re
         engine_name=stretch.engine_name,
         timeline=stretch.timeline,
         from_=stretch.from_,
-        to=max(commit, stop),
-        to_proof="commit" if commit > stop else "backup",
+        to=max(newest, stop),
+        to_proof="commit" if newest > stop else "backup",
         open_ended=stretch.open_ended,
     )
 

@@ -10,7 +10,7 @@ import pytest
 from pgwrap.domain.facts import DrillReport, ObjectiveStatus, Observation, PostgresView, ReplicationSlot, Severity
 from pgwrap.domain.model import Objectives
 from pgwrap.domain.objectives import Grounds, objective_statuses
-from pgwrap.domain.recovery import recoverable, stretches
+from pgwrap.domain.recovery import CLOCK_TICK, recoverable, stretches
 from pgwrap.domain.wal import Lsn, Timeline
 from pgwrap.domain.wal_status import wal_status
 
@@ -127,7 +127,7 @@ def test_proven_commit_bounds_a_backlog(build: Build) -> None:
     """With whole segments waiting, the newest file's date says nothing of how new its content is."""
     observation = healthy(build)
     (stretch,) = stretches(observation)
-    intervals = recoverable((stretch,), {stretch.proof(stretch.last): build.at(5)})
+    intervals = recoverable((stretch,), {stretch.proof(stretch.last): build.at(5) + CLOCK_TICK})
 
     wal = wal_status(observation, build.postgres(14), intervals, now=build.at(15))
 

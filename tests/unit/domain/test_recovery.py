@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from pgwrap.domain.facts import Backup, Observation, RecoverableInterval
 from pgwrap.domain.recovery import (
+    CLOCK_TICK,
     ProofKey,
     assess_backups,
     gaps,
@@ -36,7 +37,7 @@ def moments(observation: Observation, build: Build) -> tuple[tuple[int, Window],
 
 
 def commits(observation: Observation, build: Build) -> dict[ProofKey, datetime | None]:
-    """A commit time for every archived segment."""
+    """A commit in every archived segment, a tick after nine tenths of its minute."""
     return {
         ProofKey(
             system_identifier=archive.system_identifier,
@@ -45,7 +46,7 @@ def commits(observation: Observation, build: Build) -> dict[ProofKey, datetime |
             segment_size=build.size,
             repository=archive.repository,
             archive=archive.archive,
-        ): build.at(number + 0.9)
+        ): build.at(number + 0.9) + CLOCK_TICK
         for archive in observation.archives
         for part in archive.ranges or ()
         for number in range(part.first, part.last + 1)
@@ -53,7 +54,7 @@ def commits(observation: Observation, build: Build) -> dict[ProofKey, datetime |
 
 
 def test_unbroken_wal_gives_one_interval(build: Build) -> None:
-    """From the first backup's stop to the newest archived commit."""
+    """From the first backup's stop to a tick before the newest archived commit, which a restore can still reach."""
     archive = build.archive(build.span(1, 9))
     observation = build.observation(build.backup(2, 3), build.backup(6), archives=(archive,))
 
