@@ -181,8 +181,9 @@ class Engine(Protocol):
         segment: str,
         directory: str,
         run_as: str | None,
-    ) -> Command:
-        """A command that puts the decompressed segment `segment` into `directory` under its own name."""
+    ) -> Command | None:
+        """A command that puts the decompressed segment `segment` into `directory` under its own name; None where the
+        engine can fetch none on its own host."""
 
     def backup(self, request: BackupRequest) -> BackupJob:
         """How to take a backup; raises EngineUnsupported when this version cannot."""

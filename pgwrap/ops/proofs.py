@@ -70,7 +70,7 @@ class ProofReader:
             fetch = self.world.engine(self.cluster.engine).fetch_wal(
                 self.cluster, key.repository, key.archive, key.segment, directory, user
             )
-            if not self.world.runner.run(fetch).succeeded:
+            if fetch is None or not self.world.runner.run(fetch).succeeded:
                 return False
             dump = self.world.runner.run(
                 Command(

@@ -15,7 +15,6 @@ from pgwrap.ops.versions import VersionChoice
 from pgwrap.ops.world import World, by_instance
 from pgwrap.system.port import SecretReader
 
-
 DEFAULT_SENDERS = 10
 """PostgreSQL's default of max_wal_senders and max_replication_slots."""
 

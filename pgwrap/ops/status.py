@@ -39,7 +39,8 @@ def status(
     with ThreadPoolExecutor(max_workers=max(4, len(by_instance(asked)) + 1)) as pool:
         views = pool.submit(_ask_postgres, asked, world, options)
         observing = [
-            pool.submit(_observe, instance, members, world, options) for instance, members in by_instance(asked).items()
+            pool.submit(_observe, _request(fleet, instance, members, world, options), world)
+            for instance, members in by_instance(asked).items()
         ]
         observed = {name: fact for future in observing for name, fact in future.result().items()}
         servers = views.result()
@@ -76,22 +77,26 @@ def _judge_all(
         return tuple(pool.map(judge, seen))
 
 
-def _observe(
-    instance: EngineInstance, clusters: tuple[Cluster, ...], world: World, options: StatusOptions
-) -> dict[str, Observation]:
-    """What one installation says of its clusters; whatever goes wrong stays with it."""
-    request = ObserveRequest(
+def _request(
+    fleet: Fleet, instance: EngineInstance, clusters: tuple[Cluster, ...], world: World, options: StatusOptions
+) -> ObserveRequest:
+    return ObserveRequest(
         instance=instance,
         clusters=clusters,
+        installation=tuple(cluster for cluster in fleet.clusters if cluster.engine == instance and cluster.active),
         run_as={cluster.name: world.user_for(cluster) for cluster in clusters},
         deadline=options.deadline,
     )
+
+
+def _observe(request: ObserveRequest, world: World) -> dict[str, Observation]:
+    """What one installation says of its clusters; whatever goes wrong stays with it."""
     try:
-        observations = world.converse(world.engine(instance).observe(request))
+        observations = world.converse(world.engine(request.instance).observe(request))
     except Exception as error:  # noqa: BLE001 - a defect in one engine's reader must not hide the other clusters
-        _LOG.exception("observing %s", instance.name)
-        observations = tuple(_unreadable(cluster, error) for cluster in clusters)
-    return {cluster.name: fact for cluster, fact in zip(clusters, observations, strict=True)}
+        _LOG.exception("observing %s", request.instance.name)
+        observations = tuple(_unreadable(cluster, error) for cluster in request.clusters)
+    return {cluster.name: fact for cluster, fact in zip(request.clusters, observations, strict=True)}
 
 
 def _unreadable(cluster: Cluster, error: Exception) -> Observation:

@@ -102,8 +102,10 @@ class PgBackRest:
         segment: str,
         directory: str,
         run_as: str | None,
-    ) -> Command:
-        """A command that puts the decompressed segment into `directory` under its own name."""
+    ) -> Command | None:
+        """A command that puts the segment into `directory`; None where the data directory is on another host."""
+        if cluster.postgres.ssh is not None:
+            return None
         keys = {known.name: key for key, known in cluster.keyed_repositories()}
         return postgres.fetch_wal(cluster, keys.get(repository or ""), segment, directory, run_as)
 
