@@ -94,10 +94,13 @@ class LocalFiles:
                 _LOG.warning("the scratch directory %s could not be removed", path)
 
 
+def open_without_waiting(path: str, flags: int) -> int:
+    """An opener for `open`: a named pipe is opened at once, so that it can be refused instead of waited for."""
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
 def _content(path: str) -> bytes:
-    # O_NONBLOCK: a named pipe is refused below instead of waited for.
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    with os.fdopen(descriptor, "rb") as source:
+    with open(path, "rb", opener=open_without_waiting) as source:
         found = os.fstat(source.fileno())
         if not stat.S_ISREG(found.st_mode):
             raise UsageError(f"{path} is not a file")

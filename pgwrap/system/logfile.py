@@ -6,6 +6,7 @@ import logging
 import os
 import stat
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from pgwrap.system.redaction import Redactor
@@ -17,9 +18,23 @@ LOGS_KEPT = 3
 _LOGGER = logging.getLogger("pgwrap")
 
 
-class _FileHandler(logging.StreamHandler):  # type: ignore[type-arg]  # it is generic to mypy alone
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's own name
-        """A full disk must not cover the command's answer with tracebacks; there is nowhere left to log it."""
+class _FileHandler(logging.Handler):
+    """Appends each record at once and whole, so that two runs never mix within a line."""
+
+    def __init__(self, descriptor: int) -> None:
+        super().__init__()
+        self._descriptor = descriptor
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one record; a full disk must not cover the command's answer with tracebacks."""
+        with suppress(OSError):
+            os.write(self._descriptor, f"{self.format(record)}\n".encode(errors="backslashreplace"))
+
+    def close(self) -> None:
+        """Close the file."""
+        super().close()
+        with suppress(OSError):  # closed before, or the disk is full
+            os.close(self._descriptor)
 
 
 def open_log(path: str, redactor: Redactor) -> str | None:
@@ -35,7 +50,7 @@ def open_log(path: str, redactor: Redactor) -> str | None:
         descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK, 0o640)
     except OSError as error:
         return f"no log is kept: {path}: {error.strerror}"
-    handler = _FileHandler(os.fdopen(descriptor, "a", encoding="utf-8", errors="backslashreplace"))
+    handler = _FileHandler(descriptor)
     formatter = logging.Formatter("%(asctime)sZ %(levelname)s [%(process)d] %(message)s", "%Y-%m-%dT%H:%M:%S")
     formatter.converter = time.gmtime
     handler.setFormatter(formatter)

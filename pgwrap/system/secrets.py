@@ -14,6 +14,7 @@ from pathlib import PurePosixPath
 from pgwrap.domain.command import Command, Outcome
 from pgwrap.domain.model import Secret
 from pgwrap.errors import PgwrapError, Problem, SpecError
+from pgwrap.system.files import open_without_waiting
 from pgwrap.system.port import Runner
 from pgwrap.system.redaction import Redactor
 
@@ -109,16 +110,14 @@ def _failure(outcome: Outcome) -> str:
 
 def _from_file(secret: Secret, path: str, *, check_access: bool) -> str:
     try:
-        # O_NONBLOCK: a named pipe is refused below instead of waited for.
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        with open(path, "rb", opener=open_without_waiting) as source:
+            _check_file(secret, os.fstat(source.fileno()).st_mode, check_access=check_access)
+            return _text(secret, source.read(SIZE_LIMIT + 1))
     except OSError as error:
         hint = "run pgwrap as a user who may read it" if isinstance(error, PermissionError) else ""
         raise _problem(secret, f"it cannot be read: {error.strerror}", hint) from error
     except ValueError as error:
         raise _problem(secret, f"it is no path: {error}") from error
-    with os.fdopen(descriptor, "rb") as source:
-        _check_file(secret, os.fstat(source.fileno()).st_mode, check_access=check_access)
-        return _text(secret, source.read(SIZE_LIMIT + 1))
 
 
 def _check_file(secret: Secret, mode: int, *, check_access: bool) -> None:
