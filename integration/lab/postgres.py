@@ -147,9 +147,10 @@ def free_port() -> int:
 
 def describe_server(room: Room, name: str, *, listens: bool = False) -> PostgresServer:
     """A server that has a place and a port but no data yet."""
-    sockets = room.directory("run", name, mode=0o700)
+    port = free_port()
+    sockets = room.directory("run", str(port), mode=0o700)  # no name here: Barman takes no space in a connection string
     return PostgresServer(
-        room=room, name=name, port=free_port(), data=room.path / "data" / name, sockets=sockets, listens=listens
+        room=room, name=name, port=port, data=room.path / "data" / name, sockets=sockets, listens=listens
     )
 
 
