@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Final
 
 from pgwrap.domain.facts import ReplicationSlot
-from pgwrap.domain.wal import DEFAULT_SEGMENT_SIZE, Lsn, Segment, Timeline, is_segment_name, ranges_of
+from pgwrap.domain.wal import DEFAULT_SEGMENT_SIZE, Lsn, Timeline, is_segment_name
 from pgwrap.engines.barman.catalog import (
     CatalogBackup,
     Diagnosis,
@@ -29,6 +29,7 @@ from pgwrap.engines.barman.catalog import (
 )
 from pgwrap.engines.barman.envelope import messages_of, read_object, redacted
 from pgwrap.engines.barman.records import Record
+from pgwrap.engines.barman.wal_files import ranges_of_names
 from pgwrap.errors import OutputNotUnderstood
 
 _MODEL_IDENTITY: Final = frozenset({"cluster", "model", "name"})
@@ -70,7 +71,7 @@ def parse_wal_list(text: str, segment_size: int | None) -> WalList:
     size = segment_size or next((b.segment_size for b in backups if b.segment_size), DEFAULT_SEGMENT_SIZE)
     segments = [wal for wal in wals if isinstance(wal, _Wal) and is_segment_name(wal.name)]
     try:
-        ranges = ranges_of(Segment.parse(wal.name, size) for wal in segments)
+        ranges = ranges_of_names((wal.name for wal in segments), size)
     except ValueError as error:
         raise OutputNotUnderstood(f"Barman's sync-info: {error}") from error
     return WalList(

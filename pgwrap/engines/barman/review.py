@@ -103,7 +103,7 @@ def _too_new(cluster: Cluster, version: EngineVersion) -> Iterator[Remark]:
     """Words that became an option, or a value of one, that this version does not have."""
     for setting in server_settings(cluster, version, _masked):
         option = options().get(setting.key)
-        if option is None or setting.word[:1] == ("options",):
+        if option is None or setting.word[:1] in (("options",), ("models",)):
             continue
         message = lack(option, setting.value, version)
         if message is not None and setting.value != "none":

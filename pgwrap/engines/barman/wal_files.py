@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from pgwrap.domain.wal import Segment, SegmentRange, is_segment_name, ranges_of
+from pgwrap.domain.wal import SegmentRange, Timeline, is_segment_name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +25,27 @@ class Comparison:
 
 def parse_files(text: str, segment_size: int) -> tuple[SegmentRange, ...]:
     """The segments among the paths that `find` printed; names impossible at `segment_size` (bytes) are no segments."""
-    return ranges_of(_segments((line.rpartition("/")[2] for line in text.splitlines()), segment_size))
+    last = _last_part(segment_size)
+    names = (line.rpartition("/")[2] for line in text.splitlines())
+    return ranges_of_names((name for name in names if is_segment_name(name) and name[16:] <= last), segment_size)
+
+
+def ranges_of_names(names: Iterable[str], segment_size: int) -> tuple[SegmentRange, ...]:
+    """The unbroken runs of segment names, in any order and with repeats; ValueError for one impossible at that size.
+
+    What `wal.ranges_of` gives, without an object for each of perhaps hundreds of thousands of segments.
+    """
+    per_id, last = _per_id(segment_size), _last_part(segment_size)
+    runs: list[tuple[int, int, int]] = []
+    for name in sorted(set(names)):
+        if name[16:] > last:
+            raise ValueError(f"WAL segment {name} cannot exist with a segment size of {segment_size} bytes")
+        timeline, number = int(name[:8], 16), int(name[8:16], 16) * per_id + int(name[16:], 16)
+        if runs and runs[-1][0] == timeline and runs[-1][2] + 1 == number:
+            runs[-1] = (timeline, runs[-1][1], number)
+        else:
+            runs.append((timeline, number, number))
+    return tuple(SegmentRange(Timeline(timeline), first, final) for timeline, first, final in runs)
 
 
 def compared(listed: tuple[SegmentRange, ...], files: tuple[SegmentRange, ...]) -> Comparison:
@@ -62,10 +82,10 @@ def _within(part: SegmentRange, listed: tuple[SegmentRange, ...]) -> bool:
     return bool(same) and same[0].first < part.first and part.last < same[-1].last
 
 
-def _segments(names: Iterable[str], size: int) -> Iterator[Segment]:
-    for name in names:
-        if is_segment_name(name):
-            try:
-                yield Segment.parse(name, size)
-            except ValueError:
-                continue
+def _per_id(segment_size: int) -> int:
+    return (1 << 32) // segment_size
+
+
+def _last_part(segment_size: int) -> str:
+    """The greatest last third of a segment's name at that size."""
+    return f"{_per_id(segment_size) - 1:08X}"

@@ -116,7 +116,7 @@ def test_a_word_that_barman_lacks_is_reported_where_it_stands(
     ("words", "expected"),
     [
         ({"wal": WalPolicy(compression="zst")}, [("warning", "wal.compression")]),
-        ({"models": (BarmanModel(name="m"),)}, [("error", "models"), ("warning", "models")]),
+        ({"models": (BarmanModel(name="m"),)}, [("error", "models")]),
         (
             {"repositories": (Repository(name="a", encryption=Encryption(cipher="gpg", key_id="K")),)},
             [("error", "repositories.0"), ("error", "repositories.0")],

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pgwrap.domain.wal import Segment, SegmentRange, Timeline, ranges_of
-from pgwrap.engines.barman.wal_files import compared, parse_files, without
+from pgwrap.engines.barman.wal_files import compared, parse_files, ranges_of_names, without
 
 segments = st.frozensets(st.builds(Segment, st.integers(1, 3).map(Timeline), st.integers(0, 30)))
 
@@ -42,3 +42,9 @@ def test_only_segments_count_among_the_files() -> None:
     )
 
     assert (SegmentRange(Timeline(1), 1, 1),) == parse_files(text, 16 << 20)
+
+
+@given(segments=segments, size=st.sampled_from([1 << 20, 16 << 20, 1 << 30]))
+def test_runs_of_names_are_runs_of_segments(segments: frozenset[Segment], size: int) -> None:
+    """The lean way and the plain one agree, at every segment size."""
+    assert ranges_of(segments) == ranges_of_names([segment.name(size) for segment in segments], size)
