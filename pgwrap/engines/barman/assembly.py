@@ -125,6 +125,7 @@ def _without_diagnosis(heard: Heard, failed: Finding) -> Observation:
         *version_findings(answer.version, OLDEST, NEWEST),
         doubt,
         *warning_findings(heard.warnings, report.name),
+        *_overrides(heard),
         *listing_findings,
         *wal_findings,
     )

@@ -188,6 +188,13 @@ GAPS: Final[tuple[Gap, ...]] = (
         hint="add postgres: {ssh: USER@HOST}",
     ),
     Gap(
+        word=("backup", "snapshot"),
+        said=lambda c: method(c) == "snapshot" and c.backup.snapshot is not None,
+        severity="warning",
+        message="without the provider's Python library Barman fails for every server of the installation",
+        hint="install google-cloud-compute, azure-mgmt-compute or boto3 for Barman's Python first",
+    ),
+    Gap(
         word=("backup", "snapshot", "provider"),
         said=lambda c: (
             method(c) == "snapshot" and c.backup.snapshot is not None and c.backup.snapshot.provider == "azure"

@@ -37,6 +37,11 @@ class Installation:
     hopeless: bool
     """Whether further commands would fail the same way."""
 
+    @property
+    def home(self) -> str | None:
+        """Barman's home as it says itself."""
+        return None if isinstance(self.diagnosis, Finding) else self.diagnosis.home
+
     def report(self, name: str) -> ServerReport | None:
         """One server's part of the diagnosis."""
         if isinstance(self.diagnosis, Finding):
@@ -90,12 +95,9 @@ def _second_round(
     request: ObserveRequest, installations: Mapping[str | None, Installation]
 ) -> Iterator[tuple[Key, Command]]:
     for user, installation in installations.items():
-        diagnosis = installation.diagnosis
-        if isinstance(diagnosis, Diagnosis) and diagnosis.home is not None:
-            yield (
-                ("overrides", user or ""),
-                commands.overrides(request.instance, diagnosis.home, user, request.deadline),
-            )
+        home = installation.home or request.instance.home
+        if home is not None and not installation.hopeless:
+            yield ("overrides", user or ""), commands.overrides(request.instance, home, user, request.deadline)
     for cluster in request.clusters:
         yield from _of_one(request, cluster, installations[request.run_as.get(cluster.name)])
 

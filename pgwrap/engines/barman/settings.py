@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from pgwrap.domain.model import Cluster
+from pgwrap.domain.objectives import archive_timeout
 from pgwrap.domain.plan import ClusterSettings, PostgresSetting, Slot
 from pgwrap.engines.barman.words import DEFAULT_STREAMING_NAME, DEFAULT_USER, method, owner, slot_name
 from pgwrap.engines.port import EngineVersion
@@ -90,6 +91,7 @@ def _archiving(cluster: Cluster) -> Iterator[PostgresSetting]:
     yield PostgresSetting(name="archive_mode", value="on", restart=True, reason=reason)
     if command is not None:
         yield PostgresSetting(name="archive_command", value=command, restart=False, reason="hands WAL to Barman")
+    yield from archive_timeout(cluster.objectives)
 
 
 def _synchronous(cluster: Cluster) -> Iterator[PostgresSetting]:

@@ -82,6 +82,7 @@ def replay() -> Callable[..., Replay]:
             f"find /srv/lab/h/{version}/s1/wals {FILES}": (0, wal_paths(version), b""),
             f"find /srv/lab/h/{version}/s2/wals {FILES}": (1, b"", b"find: No such file or directory"),
             f"cat -- /srv/lab/h/{version}/.barman.auto.conf": (1, b"", b"cat: No such file or directory"),
+            "cat -- /var/lib/barman/.barman.auto.conf": (1, b"", b"cat: No such file or directory"),
         }
         return Replay(answers | {key.replace("__", " "): said for key, said in changed.items()})
 
