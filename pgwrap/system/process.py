@@ -21,6 +21,7 @@ from threading import Event, RLock, Thread
 from typing import IO
 
 from pgwrap.domain.command import Command, Failure, Outcome
+from pgwrap.system.descendants import descendants, hold
 from pgwrap.system.launch import Launch, Unlaunchable, Verdict, judge, overdue, plan_launch, refusal
 
 STDERR_KEPT = 64 << 10
@@ -96,7 +97,7 @@ class ProcessRunner:
             child.request_stop()
         _await_ends(children, 2.0)
         for child in children:
-            child.signal(signal.SIGKILL)
+            child.send(signal.SIGKILL)
         _await_ends(children, _KILLED)
 
     def _finish(self, queue: deque[tuple[int, Command]], workers: list[_Worker]) -> None:
@@ -198,6 +199,7 @@ class _Child:
         self._lines = _Lines(on_line) if on_line else None
         self._stop = False
         self._closing = RLock()
+        self._held: tuple[int, ...] = ()
         self._selector = selectors.DefaultSelector()
         self._exit = os.pidfd_open(process.pid)
         self._selector.register(self._exit, selectors.EVENT_READ, _wake)
@@ -234,11 +236,13 @@ class _Child:
         self._stop = True
         self._ask_to_end()
 
-    def signal(self, number: signal.Signals) -> None:
-        """Send a signal to the process and all its descendants that stayed in its session's process group."""
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal to the process and all its descendants, also those that made a session of their own."""
         if not self.has_ended():
-            with suppress(ProcessLookupError, PermissionError):  # gone meanwhile; root's sudo, which `timeout` ends
-                os.killpg(self.process.pid, number)
+            with self._closing:
+                if not self._held:
+                    self._held = hold(descendants(self.process.pid))
+                self._signal_all(number)
 
     def end(self, grace: float) -> None:
         """Make sure that the process is gone: politely, after `grace` seconds by force."""
@@ -250,7 +254,7 @@ class _Child:
             self._ask_to_end()
             self._await_end(grace)
         finally:
-            self._kill_group()
+            self._signal_all(signal.SIGKILL)
             self._await_end(_KILLED)
 
     def close(self) -> None:
@@ -264,12 +268,15 @@ class _Child:
         for pipe in (self.process.stdin, self.process.stdout, self.process.stderr):
             if pipe is not None:
                 pipe.close()
+        for descendant in self._held:
+            os.close(descendant)
+        self._held = ()
 
     def _ask_to_end(self) -> None:
         if self._lifeline:
             self._cut_lifeline()
         else:
-            self.signal(signal.SIGTERM)
+            self.send(signal.SIGTERM)
 
     def _cut_lifeline(self) -> None:
         """Put /dev/null in the pipe's place: another thread may use the descriptor, so it must not be closed here."""
@@ -279,10 +286,13 @@ class _Child:
                 os.dup2(nothing, self.process.stdin.fileno(), inheritable=False)
                 os.close(nothing)
 
-    def _kill_group(self) -> None:
-        """SIGKILL, also when the leader has ended: its descendants shared its deadline."""
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.process.pid, signal.SIGKILL)
+    def _signal_all(self, number: signal.Signals) -> None:
+        """A signal to the group, even when its leader has ended, and to the descendants that were found."""
+        with suppress(ProcessLookupError, PermissionError):  # gone meanwhile; root's sudo, which `timeout` ends
+            os.killpg(self.process.pid, number)
+        for descendant in self._held:
+            with suppress(ProcessLookupError, PermissionError):
+                signal.pidfd_send_signal(descendant, number)
 
     def _await_end(self, seconds: float) -> None:
         until = time.monotonic() + seconds

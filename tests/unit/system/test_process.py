@@ -93,6 +93,14 @@ def test_deadline_ends_the_whole_group(runner: ProcessRunner, tmp_path: Path) ->
     assert has_been_killed(int(pid_file.read_text()))
 
 
+def test_deadline_ends_a_child_with_a_session_of_its_own(runner: ProcessRunner, tmp_path: Path) -> None:
+    """A child that left the process group is still a child, and ends as well."""
+    script = f"(trap '' TERM; setsid sh -c 'echo $$ > {tmp_path}/pid; exec sleep 60'; sleep 60) & wait"
+    outcome = shell(runner, script, deadline=0.5)
+    assert outcome.failure is Failure.TIMEOUT
+    assert has_been_killed(int((tmp_path / "pid").read_text()))
+
+
 def test_program_may_tidy_up_at_the_deadline(runner: ProcessRunner) -> None:
     """SIGTERM comes first, and what the program says then is kept."""
     outcome = shell(runner, "trap 'echo tidy >&2; exit 1' TERM; sleep 60 & wait", deadline=0.3)
