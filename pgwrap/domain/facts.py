@@ -221,6 +221,10 @@ class ReplicationSlot:
     name: str
     active: bool
     restart_lsn: Lsn | None = None
+    written_lsn: Lsn | None = None
+    """How far the receiver says it has written (pg_stat_replication); it need not have flushed a whole segment."""
+    write_lag_seconds: float | None = None
+    """The time between a change here and its writing there; None when all is written or nothing is told."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

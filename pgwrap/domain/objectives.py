@@ -9,8 +9,11 @@ from typing import Literal, TypeAlias
 
 from pgwrap.domain.facts import Backup, DrillReport, ObjectiveStatus, Observation, Severity, WalStatus
 from pgwrap.domain.model import Objectives
+from pgwrap.domain.plan import PostgresSetting
 
 ObjectiveName: TypeAlias = Literal["rpo", "rto", "backup_age", "full_age", "drill_age"]
+SHORTEST_ARCHIVE_TIMEOUT = 10
+"""Seconds; each closed segment costs a whole one in the archive before compression, so not at any price."""
 FULL_TYPES = ("full", "snapshot")
 """Backups that stand alone."""
 
@@ -112,3 +115,15 @@ _RULES: dict[ObjectiveName, _Rule] = {
     "full_age": _Rule(observed=_full_age, missed=Severity.WARNING, never=Severity.WARNING),
     "drill_age": _Rule(observed=_drill_age, missed=Severity.WARNING, never=Severity.WARNING),
 }
+
+
+def archive_timeout(objectives: Objectives) -> tuple[PostgresSetting, ...]:
+    """The setting without which an idle server keeps its newest changes to itself for longer than the rpo.
+
+    Half of it, so that the segment has as long again to arrive; nothing when no rpo is asked for.
+    """
+    if objectives.rpo is None:
+        return ()
+    seconds = max(SHORTEST_ARCHIVE_TIMEOUT, objectives.rpo // 2)
+    reason = "an idle server closes its WAL segment so that what was committed is archived within the rpo"
+    return (PostgresSetting(name="archive_timeout", value=str(seconds), restart=False, reason=reason),)

@@ -37,7 +37,7 @@ def wal_status(
         gaps=gaps(observation),
         last_archived_at=_last_archived_at(observation, postgres),
         lag_bytes=lag,
-        lag_seconds=_lag_seconds(observation, postgres, recoverable, lag, now),
+        lag_seconds=_lag_seconds(observation, postgres, recoverable, lag, _streaming(observation, postgres, slot), now),
     )
 
 
@@ -112,9 +112,16 @@ def _lag_bytes(observation: Observation, postgres: PostgresView | None, slot: st
         return None
     timeline = None if postgres is None else postgres.timeline
     ends = (_archived_end(archive, observation, timeline) for archive in observation.archives if archive.current)
-    streamed = (s.restart_lsn for s in slots_of(observation, postgres, slot) if s.active)
+    streaming = _streaming(observation, postgres, slot)
+    streamed = (lsn for one in streaming for lsn in (one.restart_lsn, one.written_lsn))
     held = [end for end in (*ends, *streamed) if end is not None]
     return max(0, position - max(held)) if held else None
+
+
+def _streaming(
+    observation: Observation, postgres: PostgresView | None, slot: str | None
+) -> tuple[ReplicationSlot, ...]:
+    return tuple(one for one in slots_of(observation, postgres, slot) if one.active)
 
 
 def _archived_end(archive: ArchiveContents, observation: Observation, timeline: Timeline | None) -> Lsn | None:
@@ -138,6 +145,7 @@ def _lag_seconds(
     postgres: PostgresView | None,
     recoverable: tuple[RecoverableInterval, ...],
     lag: int | None,
+    streaming: tuple[ReplicationSlot, ...],
     now: datetime,
 ) -> float | None:
     """An upper bound: what was committed longer ago than this is safe. None when nothing bounds it."""
@@ -146,6 +154,7 @@ def _lag_seconds(
     behind = lag is not None and lag > segment_size(observation, postgres)
     since = _safe_until(observation, postgres, recoverable, behind=behind)
     bounds = [] if since is None else [max(0.0, (now - since).total_seconds())]
+    bounds += [one.write_lag_seconds for one in streaming if one.write_lag_seconds is not None]
     if lag is not None and not behind:
         bounds += _switch_interval(postgres)
     return min(bounds, default=None)

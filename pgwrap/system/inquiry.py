@@ -42,7 +42,8 @@ select json_build_object(
         select last_archived_wal, last_archived_time, last_failed_wal, last_failed_time, failed_count
         from pg_stat_archiver) a),
     'slots', (select coalesce(json_agg(row_to_json(s)), '[]') from (
-        select slot_name, active, restart_lsn from pg_replication_slots
+        select slot_name, active, restart_lsn, write_lsn, extract(epoch from write_lag)::float as write_lag
+        from pg_replication_slots left join pg_stat_replication on pid = active_pid
         where slot_type = 'physical' order by slot_name) s))
 """
 OPTIONAL = {
@@ -114,12 +115,25 @@ def _archiver(row: Mapping[str, object]) -> Archiver | None:
 
 
 def _slot(row: Mapping[str, object]) -> ReplicationSlot:
-    restart = _text(row, "restart_lsn")
     return ReplicationSlot(
         name=_text(row, "slot_name") or "",
         active=bool(_truth(row, "active")),
-        restart_lsn=Lsn.parse(restart) if restart else None,
+        restart_lsn=_lsn(row, "restart_lsn"),
+        written_lsn=_lsn(row, "write_lsn"),
+        write_lag_seconds=_seconds(row, "write_lag"),
     )
+
+
+def _lsn(row: Mapping[str, object], name: str) -> Lsn | None:
+    text = _text(row, name)
+    return Lsn.parse(text) if text else None
+
+
+def _seconds(row: Mapping[str, object], name: str) -> float | None:
+    value = row.get(name)
+    if value is None or (isinstance(value, int | float) and not isinstance(value, bool)):
+        return None if value is None else float(value)
+    raise ValueError(f"{name} is not a number of seconds: {value!r}")
 
 
 def _text(row: Mapping[str, object], name: str) -> str | None:

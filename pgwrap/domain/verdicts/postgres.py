@@ -53,17 +53,8 @@ def _unreachable(evidence: Evidence) -> Iterator[Finding]:
         code=FindingCode.POSTGRES_UNREACHABLE,
         severity=Severity.WARNING,
         message=f"PostgreSQL did not answer: {view.error or 'no reason given'}{engine}",
-        hint=_psql(evidence, "select 1"),
+        hint=words.psql(evidence.cluster, "select 1"),
     )
-
-
-def _psql(evidence: Evidence, sql: str) -> str:
-    target = evidence.cluster.postgres
-    argv = ["psql", "-p", str(target.port)]
-    host = target.host or target.socket_directory
-    argv += ["-h", host] if host else []
-    argv += ["-U", target.user] if target.user else []
-    return shlex.join((*argv, "-d", target.connection_database, "-c", sql))
 
 
 def _identity(server: PostgresView, evidence: Evidence) -> Iterator[Finding]:
@@ -99,7 +90,7 @@ def _wal_level(server: PostgresView, evidence: Evidence) -> Iterator[Finding]:
             code=FindingCode.WAL_LEVEL_TOO_LOW,
             severity=Severity.CRITICAL,
             message=f"wal_level is {actual}; a backup can be restored only with {wanted} or more",
-            hint=_psql(evidence, f"alter system set wal_level = '{wanted}'") + " and restart PostgreSQL",
+            hint=words.psql(evidence.cluster, f"alter system set wal_level = '{wanted}'") + " and restart PostgreSQL",
         )
 
 
@@ -137,7 +128,7 @@ def _queue(server: PostgresView, evidence: Evidence) -> Iterator[Finding]:
         code=FindingCode.ARCHIVER_QUEUE,
         severity=Severity.CRITICAL if ready >= _QUEUE_CRITICAL else Severity.WARNING,
         message=f"{ready} WAL segments wait to be archived and fill pg_wal",
-        hint=_psql(evidence, "select * from pg_stat_archiver"),
+        hint=words.psql(evidence.cluster, "select * from pg_stat_archiver"),
     )
 
 
@@ -150,7 +141,7 @@ def _archive_mode(server: PostgresView, evidence: Evidence) -> Iterator[Finding]
         code=FindingCode.ARCHIVE_MODE_OFF,
         severity=Severity.CRITICAL if evidence.cluster.wal.delivery == "archive" else Severity.WARNING,
         message="archive_mode is off: PostgreSQL hands no WAL to the engine",
-        hint=_psql(evidence, "alter system set archive_mode = 'on'") + " and restart PostgreSQL",
+        hint=words.psql(evidence.cluster, "alter system set archive_mode = 'on'") + " and restart PostgreSQL",
     )
 
 
@@ -164,7 +155,8 @@ def _archive_command(server: PostgresView, evidence: Evidence) -> Iterator[Findi
         code=FindingCode.ARCHIVE_COMMAND_DIFFERS,
         severity=Severity.CRITICAL if not actual.strip() and not library else Severity.WARNING,
         message=f"{shown}, not {wanted!r}{_likely(actual, evidence)}",
-        hint=_psql(evidence, f"alter system set archive_command = {_literal(wanted)}") + " and reload PostgreSQL",
+        hint=words.psql(evidence.cluster, f"alter system set archive_command = {_literal(wanted)}")
+        + " and reload PostgreSQL",
     )
 
 

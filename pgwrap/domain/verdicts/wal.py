@@ -92,7 +92,8 @@ def _stale(evidence: Evidence) -> Iterator[Finding]:
 def _stale_hint(evidence: Evidence, lag: int) -> str:
     """Less than a segment waits because nothing closes it; more waits because archiving is slow or broken."""
     if lag <= segment_size(evidence.observation, evidence.postgres):
-        return "set archive_timeout in PostgreSQL below the rpo, so that a segment is closed in time"
+        wanted = next((one.value for one in evidence.expected if one.name == "archive_timeout"), "60")
+        return words.psql(evidence.cluster, f"alter system set archive_timeout = {wanted}") + " and reload PostgreSQL"
     return words.native(evidence.cluster, pgbackrest=("check",), barman=("check", "{}"))
 
 

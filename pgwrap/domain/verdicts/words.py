@@ -57,3 +57,13 @@ def native(cluster: Cluster, *, pgbackrest: tuple[str, ...], barman: tuple[str, 
         words = [cluster.engine_name if word == "{}" else word for word in barman]
         return shlex.join((engine.command, "-c", engine.config, *words))
     return shlex.join((engine.command, f"--config={engine.config}", f"--stanza={cluster.engine_name}", *pgbackrest))
+
+
+def psql(cluster: Cluster, sql: str) -> str:
+    """The same SQL by hand, on the server that the spec names."""
+    target = cluster.postgres
+    argv = ["psql", "-p", str(target.port)]
+    host = target.host or target.socket_directory
+    argv += ["-h", host] if host else []
+    argv += ["-U", target.user] if target.user else []
+    return shlex.join((*argv, "-d", target.connection_database, "-c", sql))

@@ -6,6 +6,7 @@ import shlex
 
 from pgwrap.domain.command import Command
 from pgwrap.domain.model import Cluster
+from pgwrap.domain.objectives import archive_timeout
 from pgwrap.domain.plan import ClusterSettings, PostgresSetting
 from pgwrap.engines.pgbackrest.commands import configuration_arguments
 from pgwrap.engines.pgbackrest.repository import DEFAULT_CONFIG
@@ -16,7 +17,7 @@ _WORD = "pgbackrest"
 
 
 def settings_for(cluster: Cluster, version: EngineVersion) -> ClusterSettings:
-    """wal_level, archive_mode, archive_command and max_wal_senders."""
+    """wal_level, archive_mode, archive_command, max_wal_senders, and archive_timeout where an rpo is asked for."""
     del version  # the same for every version there is
     return ClusterSettings(
         cluster=cluster.name,
@@ -42,6 +43,7 @@ def settings_for(cluster: Cluster, version: EngineVersion) -> ClusterSettings:
                 reason="a standby or a restored copy must be able to stream",
                 minimum=True,
             ),
+            *archive_timeout(cluster.objectives),
         ),
     )
 

@@ -9,7 +9,7 @@ import pytest
 
 from pgwrap.domain.facts import DrillReport, ObjectiveStatus, Observation, PostgresView, ReplicationSlot, Severity
 from pgwrap.domain.model import Objectives
-from pgwrap.domain.objectives import Grounds, objective_statuses
+from pgwrap.domain.objectives import Grounds, archive_timeout, objective_statuses
 from pgwrap.domain.recovery import CLOCK_TICK, recoverable, stretches
 from pgwrap.domain.wal import Lsn, Timeline
 from pgwrap.domain.wal_status import wal_status
@@ -141,6 +141,31 @@ def test_active_slot_at_the_end_is_no_lag(build: Build) -> None:
 
         assert expected == lag(build, healthy(build), build.postgres(11.5, slots=(slot,)))
         assert expected == lag(build, replace(healthy(build), slots=(slot,)), build.postgres(11.5))
+
+
+def test_what_the_receiver_has_written_is_safe(build: Build) -> None:
+    """pg_receivewal flushes whole segments alone, yet an idle server's open segment is already written there."""
+    slot = ReplicationSlot(
+        name="barman", active=True, restart_lsn=Lsn(11 * build.size), written_lsn=Lsn(int(11.5 * build.size))
+    )
+
+    assert (0, 0.0) == lag(build, healthy(build), build.postgres(11.5, slots=(slot,)))
+
+
+def test_a_busy_stream_is_as_far_behind_as_the_receiver_says(build: Build) -> None:
+    """Bytes on their way are bounded by the server's own write lag, not by the newest archived file."""
+    slot = ReplicationSlot(name="barman", active=True, written_lsn=Lsn(int(11.25 * build.size)), write_lag_seconds=0.2)
+
+    assert (build.size // 4, 0.2) == lag(build, healthy(build), build.postgres(11.5, slots=(slot,)))
+
+
+def test_an_rpo_asks_for_half_of_it_as_archive_timeout() -> None:
+    """An idle server must close its segment in time for the archive to have it; without an rpo nothing is asked."""
+    (setting,) = archive_timeout(Objectives(rpo=300))
+
+    assert ("archive_timeout", "150", False) == (setting.name, setting.value, setting.restart)
+    assert "10" == archive_timeout(Objectives(rpo=5))[0].value
+    assert () == archive_timeout(Objectives())
 
 
 def test_another_consumers_slot_proves_nothing(build: Build) -> None:

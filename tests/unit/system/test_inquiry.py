@@ -25,7 +25,9 @@ ANSWER: dict[str, object] = {
         "last_failed_time": None,
         "failed_count": 0,
     },
-    "slots": [{"slot_name": "barman", "active": True, "restart_lsn": "0/3000000"}],
+    "slots": [
+        {"slot_name": "barman", "active": True, "restart_lsn": "0/3000000", "write_lsn": "0/3000100", "write_lag": 0.5}
+    ],
     "position": "1/A",
     "segment": "00000002000000010000000A",
     "received_timeline": None,
@@ -57,7 +59,15 @@ def test_full_answer_is_a_full_view() -> None:
         ready_segments=3,
         clock=datetime(2026, 1, 2, 3, 4, 5, 500000, tzinfo=UTC),
         settings=(("archive_mode", "on"), ("wal_level", "replica")),
-        slots=(ReplicationSlot(name="barman", active=True, restart_lsn=Lsn.parse("0/3000000")),),
+        slots=(
+            ReplicationSlot(
+                name="barman",
+                active=True,
+                restart_lsn=Lsn.parse("0/3000000"),
+                written_lsn=Lsn.parse("0/3000100"),
+                write_lag_seconds=0.5,
+            ),
+        ),
     )
     assert view_of(ANSWER) == expected
 
