@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from io import StringIO
 
 from pgwrap.domain.facts import FleetStatus
 from pgwrap.present.encode import Json
@@ -25,7 +26,10 @@ def status_json(fleet: FleetStatus, presentation: Presentation) -> str:
 
 def json_text(data: Json) -> str:
     """`data` as indented ASCII, which every terminal, locale and parser takes."""
-    return json.dumps(data, indent=2, allow_nan=False) + "\n"
+    text = StringIO()  # `dumps` would first gather a list of every word and bracket, five times as large as the text
+    json.dump(data, text, indent=2, allow_nan=False)
+    text.write("\n")
+    return text.getvalue()
 
 
 def _without_repeats(errors: tuple[ErrorEntry, ...]) -> tuple[ErrorEntry, ...]:
