@@ -26,7 +26,7 @@ MIRROR = os.environ.get("PGWRAP_MATRIX_MIRROR", "http://deb.debian.org/debian")
 INCLUDE = "ca-certificates,git,make"
 PLACE = "srv/pgwrap"
 """Where the checkout stands in each root."""
-OPERATOR = "operator"
+OPERATOR = "dba"
 """An ordinary user who runs the demo with the packages that are there."""
 CERTIFICATES = "etc/ssl/certs/ca-certificates.crt"
 PIP_SETTINGS = (
