@@ -12,7 +12,10 @@ _OWN = "pgwrap.system.database"
 """The child in which pgwrap itself asks PostgreSQL: no engine."""
 _ROUNDS: Mapping[str, tuple[str, ...]] = {
     "pgbackrest": (r" version$| info$", r" repo-ls ", r" repo-get "),
-    "barman": (r" diagnose$| list-backups all$", r" sync-info |/\.barman\.auto\.conf$| get-wal \S+ \S+\.history$"),
+    "barman": (
+        r" diagnose$| list-backups all$",
+        r" sync-info |^cat .*/\.barman\.auto\.conf$|^find .*/wals | get-wal \S+ \S+\.history$",
+    ),
 }
 """What an engine is asked at a time, round by round: the next round needs the answers of the one before."""
 _HEAD = """\
