@@ -18,8 +18,9 @@ from typer.models import ArgumentInfo, ParameterInfo
 
 from pgwrap import __version__, errors
 from pgwrap.cli.app import app
-from pgwrap.engines.barman.gaps import GAPS
-from pgwrap.engines.pgbackrest.words import WORDS
+from pgwrap.engines.barman.limits import LIMITS as BARMAN_LIMITS
+from pgwrap.engines.limits import Limit
+from pgwrap.engines.pgbackrest.limits import LIMITS as PGBACKREST_LIMITS
 from pgwrap.spec.reference import reference
 
 DOCS = Path(__file__).resolve().parent
@@ -143,14 +144,12 @@ def exit_codes_page() -> str:
 
 def lacks_table() -> str:
     """What each engine cannot do of the spec, from the tables that `pgwrap validate` reads."""
-    words = ((word.path, word.severity, word.reason, word.nearest, word.since) for word in WORDS)
-    gaps = ((gap.word, gap.severity, gap.message, gap.hint, gap.since) for gap in GAPS)
     parts = []
-    for engine, rows in (("pgBackRest", words), ("Barman", gaps)):
+    for engine, limits in (("pgBackRest", PGBACKREST_LIMITS), ("Barman", BARMAN_LIMITS)):
         parts.append(f"### What pgwrap says of {engine}\n")
-        lines = ["| Word | | What is said | Instead | Until |", "|---|---|---|---|---|"]
-        for path, severity, said, instead, since in rows:
-            cells = (f"`{_word(path)}`", severity, said, instead, f"before {since}" if since else "")
+        lines = ["| Word | | What is said | Instead | Versions |", "|---|---|---|---|---|"]
+        for limit in limits:
+            cells = (f"`{_word(limit.path)}`", limit.severity, limit.message, limit.hint, _versions(limit))
             lines.append(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |")
         parts.append("\n".join(lines) + "\n")
     return "\n".join(parts)
@@ -158,6 +157,11 @@ def lacks_table() -> str:
 
 def _word(path: Iterable[str]) -> str:
     return ".".join(part for part in path if not part.isdecimal())
+
+
+def _versions(limit: Limit) -> str:
+    bounds = (f"from {limit.since}" if limit.since else "", f"before {limit.until}" if limit.until else "")
+    return " ".join(bound for bound in bounds if bound)
 
 
 def roff(text: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeAlias
 
 from pgwrap.domain.command import Command, Conversation, Outcome
 from pgwrap.domain.facts import Backup, BackupType, Observation
@@ -33,13 +33,17 @@ class EngineVersion:
         return ".".join(str(number) for number in self.numbers)
 
 
+RemarkSeverity: TypeAlias = Literal["error", "warning"]
+"""An error stops what would write; a warning says what is ignored."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Remark:
     """What an engine, or this version of it, makes of a word in the spec."""
 
     path: Path
     """The word's full path in the spec, for its file:line:column."""
-    severity: Literal["error", "warning"]
+    severity: RemarkSeverity
     message: str
     hint: str = ""
     """The nearest thing that works."""

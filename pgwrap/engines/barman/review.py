@@ -11,12 +11,12 @@ from dataclasses import replace
 from typing import Final
 
 from pgwrap.domain.model import Cluster, Path, Secret
-from pgwrap.engines.barman.gaps import GAPS, Severity
+from pgwrap.engines.barman.limits import LIMITS
 from pgwrap.engines.barman.native import lack, native_remarks
 from pgwrap.engines.barman.options import options
 from pgwrap.engines.barman.values import name_problem
 from pgwrap.engines.barman.words import backup_directory, server_settings, slot_name
-from pgwrap.engines.port import EngineVersion, Remark
+from pgwrap.engines.port import EngineVersion, Remark, RemarkSeverity
 
 _SAFETY: Final = frozenset(
     {
@@ -44,7 +44,8 @@ _SAFETY: Final = frozenset(
 
 def review(cluster: Cluster, version: EngineVersion) -> tuple[Remark, ...]:
     """Remarks on one cluster, in the order of the tables, each on the word's own path."""
-    return (*_name(cluster), *_gaps(cluster, version), *_too_new(cluster, version), *_native(cluster, version))
+    limits = (limit.remark(cluster) for limit in LIMITS if limit.applies(cluster, version))
+    return (*_name(cluster), *limits, *_too_new(cluster, version), *_native(cluster, version))
 
 
 def review_together(clusters: tuple[Cluster, ...], version: EngineVersion) -> tuple[Remark, ...]:
@@ -92,13 +93,6 @@ def _name(cluster: Cluster) -> Iterator[Remark]:
             yield Remark(path=(*cluster.spec_path, *word), severity="error", message=message, hint=hint)
 
 
-def _gaps(cluster: Cluster, version: EngineVersion) -> Iterator[Remark]:
-    for gap in GAPS:
-        if (gap.since is None or version < gap.since) and gap.said(cluster):
-            path = (*cluster.spec_path, *gap.word)
-            yield Remark(path=path, severity=gap.severity, message=gap.message, hint=gap.hint)
-
-
 def _too_new(cluster: Cluster, version: EngineVersion) -> Iterator[Remark]:
     """Words that became an option, or a value of one, that this version does not have."""
     for setting in server_settings(cluster, version, _masked):
@@ -107,7 +101,7 @@ def _too_new(cluster: Cluster, version: EngineVersion) -> Iterator[Remark]:
             continue
         message = lack(option, setting.value, version)
         if message is not None and setting.value != "none":
-            severity: Severity = "error" if setting.key in _SAFETY else "warning"
+            severity: RemarkSeverity = "error" if setting.key in _SAFETY else "warning"
             consequence = "" if severity == "error" else ": it is ignored"
             path = (*cluster.spec_path, *setting.word)
             yield Remark(path=path, severity=severity, message=f"{message}{consequence}", hint="upgrade Barman")

@@ -5,19 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from pgwrap.domain.model import Cluster, Path, Secret
+from pgwrap.engines.pgbackrest.doubts import compression_doubts, hook_doubts, postgres_doubts, repository_doubts
+from pgwrap.engines.pgbackrest.limits import LIMITS
 from pgwrap.engines.pgbackrest.options import fault_in
 from pgwrap.engines.pgbackrest.repository import host_settings, policy_settings, store_settings
 from pgwrap.engines.pgbackrest.settings import Setting, stanza_fault, unsafe
 from pgwrap.engines.pgbackrest.stanza import instance_settings, stanza_settings
-from pgwrap.engines.pgbackrest.words import (
-    WORDS,
-    Doubt,
-    applies,
-    compression_doubts,
-    hook_doubts,
-    postgres_doubts,
-    repository_doubts,
-)
 from pgwrap.engines.port import EngineVersion, Remark
 
 
@@ -25,7 +18,7 @@ def review(cluster: Cluster, version: EngineVersion, newest: EngineVersion) -> t
     """Every remark about one cluster: its words, its repositories, its native options, and unsafe values."""
     remarks = (
         *_words(cluster, version),
-        *(_remark(doubt) for doubt in _doubts(cluster, version, newest)),
+        *_doubts(cluster, version, newest),
         *_options(cluster, version),
     )
     return tuple(dict.fromkeys(remarks))
@@ -35,14 +28,10 @@ def _words(cluster: Cluster, version: EngineVersion) -> Iterator[Remark]:
     fault = stanza_fault(cluster.engine_name)
     if fault is not None:
         yield Remark(path=(*cluster.spec_path, "engine_name"), severity="error", message=fault)
-    for word in WORDS:
-        if applies(word, cluster, version):
-            yield Remark(
-                path=(*cluster.spec_path, *word.path), severity=word.severity, message=word.reason, hint=word.nearest
-            )
+    yield from (limit.remark(cluster) for limit in LIMITS if limit.applies(cluster, version))
 
 
-def _doubts(cluster: Cluster, version: EngineVersion, newest: EngineVersion) -> Iterator[Doubt]:
+def _doubts(cluster: Cluster, version: EngineVersion, newest: EngineVersion) -> Iterator[Remark]:
     for repository in cluster.repositories:
         yield from repository_doubts(cluster, repository, version)
     yield from compression_doubts(cluster)
@@ -50,13 +39,9 @@ def _doubts(cluster: Cluster, version: EngineVersion, newest: EngineVersion) -> 
     yield from postgres_doubts(cluster, version, newest)
 
 
-def _remark(doubt: Doubt) -> Remark:
-    return Remark(path=doubt.path, severity=doubt.severity, message=doubt.reason, hint=doubt.nearest)
-
-
 def _options(cluster: Cluster, version: EngineVersion) -> Iterator[Remark]:
     """Each option that would be written, against the option table of the version."""
-    told = {(*cluster.spec_path, *word.path) for word in WORDS if applies(word, cluster, version)}
+    told = {(*cluster.spec_path, *limit.path) for limit in LIMITS if limit.applies(cluster, version)}
     own = _cluster_settings(cluster, version)
     for setting in own:
         if setting.path not in told:

@@ -22,7 +22,7 @@ from pgwrap.domain.model import (
     Snapshot,
     WalPolicy,
 )
-from pgwrap.engines.barman.gaps import GAPS
+from pgwrap.engines.barman.limits import LIMITS
 from pgwrap.engines.barman.options import nearest, options
 from pgwrap.engines.barman.review import review, review_together
 from pgwrap.engines.port import EngineVersion, Remark
@@ -257,7 +257,7 @@ def test_server_options_in_the_main_file_are_errors(cluster: Clusters, instance:
 
 
 def test_the_tables_are_whole() -> None:
-    """Every gap says why; every option has a version; known names are their own nearest."""
-    assert all(gap.message and gap.word for gap in GAPS)
+    """Every limit says why; every option has a version; known names are their own nearest."""
+    assert all(limit.message and limit.path for limit in LIMITS)
     assert 120 < len(options())
     assert all(name == option.name == nearest(name) for name, option in options().items())
