@@ -10,7 +10,7 @@ from integration.lab.estate import Estate
 
 Json: TypeAlias = dict[str, Any]
 
-AGES = frozenset({"generated_at", "observed_seconds", "lag_seconds"})
+AGES = frozenset({"generated_at", "observed_seconds", "lag_seconds", "write_lag_seconds"})
 """Fields that may differ between two looks at an unchanged estate."""
 
 
