@@ -8,14 +8,13 @@ import os
 import pwd
 import shutil
 import socket
-import subprocess
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from integration.lab.sshd import can_serve, sshd
 from pgwrap.domain.command import Command, Failure
 from pgwrap.system.process import ProcessRunner
 
@@ -26,14 +25,6 @@ ODD_ARGUMENTS = ("", "a b", "it's", '"quoted"', "$HOME", "`id`", "a;b|c>d&", "*"
 
 needs_root = pytest.mark.skipif(not IS_ROOT, reason="only root can drop privileges and write sudoers files")
 needs_sudo = pytest.mark.skipif(shutil.which("sudo") is None, reason="sudo is not installed")
-
-
-def free_port() -> int:
-    """A loopback port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def processes_with(marker: str) -> list[int]:
@@ -70,44 +61,11 @@ def wait_for(condition: Callable[[], bool], within: float = 10.0) -> None:
 
 @pytest.fixture(scope="module")
 def ssh_config() -> Iterator[Path]:
-    """An sshd of our own on a loopback port, and the client configuration that reaches it as host `lab`."""
-    daemon = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin")
-    if daemon is None or shutil.which("ssh") is None or shutil.which("ssh-keygen") is None:
+    """The client configuration that reaches an sshd of our own as host `lab`."""
+    if not can_serve():
         pytest.skip("OpenSSH's client and server are not installed")
-    directory = Path(tempfile.mkdtemp(prefix="pgwrap-sshd-", dir="/var/tmp"))
-    for key in ("host_key", "user_key"):
-        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", directory / key], check=True)
-    port = free_port()
-    (directory / "sshd_config").write_text(
-        f"Port {port}\nListenAddress 127.0.0.1\nHostKey {directory}/host_key\nPidFile {directory}/pid\n"
-        f"AuthorizedKeysFile {directory}/user_key.pub\nStrictModes no\nPasswordAuthentication no\n"
-        f"KbdInteractiveAuthentication no\nPermitRootLogin prohibit-password\nUsePAM {'yes' if IS_ROOT else 'no'}\n"
-        "PrintMotd no\n"
-    )
-    (directory / "config").write_text(
-        f"Host lab 127.0.0.1\n HostName 127.0.0.1\n Port {port}\n User {getpass.getuser()}\n"
-        f" UserKnownHostsFile {directory}/known_hosts\n StrictHostKeyChecking accept-new\n"
-        f"Host nowhere\n HostName 127.0.0.1\n Port {free_port()}\n"
-        f"Host stranger\n HostName 127.0.0.1\n Port {port}\n IdentityFile {directory}/nothing\n"
-        f" UserKnownHostsFile {directory}/known_hosts\n StrictHostKeyChecking accept-new\n"
-        f"Host lab nowhere 127.0.0.1\n IdentityFile {directory}/user_key\n"
-        "Host *\n IdentitiesOnly yes\n"
-    )
-    if IS_ROOT:
-        Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
-    server = subprocess.Popen([daemon, "-D", "-e", "-f", directory / "sshd_config"], stderr=subprocess.DEVNULL)
-    try:
-        wait_for(lambda: _accepts(port))
-        yield directory / "config"
-    finally:
-        server.terminate()
-        server.wait()
-        shutil.rmtree(directory)
-
-
-def _accepts(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+    with sshd() as config:
+        yield config
 
 
 @pytest.fixture

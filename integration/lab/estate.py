@@ -74,6 +74,8 @@ class Estate:
     servers: Mapping[str, PostgresServer]
     engines: Mapping[str, str] = field(default_factory=dict)
     """Each cluster's engine."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """What else `pgwrap` finds in its environment."""
 
     @property
     def spec(self) -> Path:
@@ -118,7 +120,12 @@ class Estate:
             check=check,
             deadline=deadline,
             directory=self.room.path,
-            environment={"PGWRAP_CONFIG": str(self.spec), "PATH": search_path(self.room.machine, path), **environment},
+            environment={
+                "PGWRAP_CONFIG": str(self.spec),
+                "PATH": search_path(self.room.machine, path),
+                **self.environment,
+                **environment,
+            },
         )
 
     def render(self) -> Ran:
