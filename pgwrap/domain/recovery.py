@@ -6,21 +6,15 @@ segment reaches in time is not guessed from a file's date: see `wanted_proofs` a
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from pgwrap.domain.facts import (
-    ArchiveContents,
-    Backup,
-    BackupState,
-    EngineName,
-    Observation,
-    RecoverableInterval,
-    WalGap,
-)
-from pgwrap.domain.lineage import Lineage, Run, lineages, segment_at, united
-from pgwrap.domain.wal import Lsn, Segment, SegmentRange, Timeline, segment_size_from
+from pgwrap.domain.archived import Way, backups_in, needed_wal, segment_of, shelf_of
+from pgwrap.domain.facts import ArchiveContents, Backup, EngineName, Observation, RecoverableInterval
+from pgwrap.domain.lineage import Run, segment_at
+from pgwrap.domain.wal import Segment, SegmentRange, Timeline
+from pgwrap.domain.wholeness import assess_backups
 
 CLOCK_TICK = timedelta(microseconds=1)
 """The resolution of PostgreSQL's timestamps."""
@@ -84,169 +78,6 @@ class Stretch:
                 yield segment
 
 
-def segment_of(name: str, segment_size: int) -> Segment | None:
-    """The segment of that name; None when no cluster of that segment size has one."""
-    try:
-        return Segment.parse(name, segment_size)
-    except ValueError:
-        return None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NeededWal:
-    """The segments without which a backup never becomes consistent."""
-
-    first: Segment
-    last: Segment
-    stop: Lsn
-    """The position at which it becomes consistent; the end of `last` when the engine does not tell."""
-
-
-def needed_wal(backup: Backup, segment_size: int) -> NeededWal | None:
-    """The WAL a backup needs; None when the engine names none (offline) or names cannot be of that segment size.
-
-    A stop position on a segment's boundary needs the segment before it; Barman 3.13.3 names the one after.
-    """
-    if backup.wal_start is None or backup.wal_stop is None:
-        return None
-    first, last = segment_of(backup.wal_start, segment_size), segment_of(backup.wal_stop, segment_size)
-    if first is None or last is None or first.timeline != last.timeline or last.number < first.number:
-        return None
-    if backup.lsn_stop == last.start(segment_size) and last.number > first.number:
-        last = Segment(last.timeline, last.number - 1)
-    end = Lsn((last.number + 1) * segment_size)
-    return NeededWal(first=first, last=last, stop=end if backup.lsn_stop is None else backup.lsn_stop)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Assessment:
-    """Whether a backup can be restored, and why not; `restorable` None: not established."""
-
-    restorable: bool | None
-    reason: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Way:
-    """One unbroken run of archived WAL on the way to a timeline."""
-
-    lineage: Lineage
-    run: Run
-
-    def holds(self, needed: NeededWal) -> bool:
-        """Whether a backup that needs this WAL finds all of it here."""
-        return (
-            self.run[0].first <= needed.first.number
-            and needed.last.number <= self.run[-1].last
-            and self.lineage.passes(needed.first.timeline, needed.stop)
-        )
-
-
-def _ways(archive: ArchiveContents, size: int) -> tuple[_Way, ...]:
-    ranges = archive.ranges or ()
-    return tuple(
-        _Way(lineage=lineage, run=run)
-        for lineage in lineages((part.timeline for part in ranges), archive.ancestries, size)
-        for run in lineage.runs(ranges)
-    )
-
-
-def assess_backups(observation: Observation) -> tuple[Assessment, ...]:
-    """For each backup, in their order: are it, those it builds on, and the WAL it needs all there?
-
-    Page errors don't count here: such a backup restores, with damage.
-    """
-    states = {(backup.repository, backup.id): backup.state for backup in observation.backups}
-    shelves = {(archive.repository, archive.archive): _shelf(archive, observation) for archive in observation.archives}
-    return tuple(
-        _by_state(backup)
-        or _by_needs(backup, states)
-        or _by_wal(backup, shelves.get((backup.repository, backup.archive)))
-        for backup in observation.backups
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Shelf:
-    """An archive whose WAL could be listed."""
-
-    ranges: tuple[SegmentRange, ...]
-    segment_size: int
-    ways: tuple[_Way, ...]
-
-
-def _shelf(archive: ArchiveContents, observation: Observation) -> _Shelf | None:
-    size = segment_size_of(archive, observation.backups)
-    if archive.ranges is None or size is None:
-        return None
-    return _Shelf(ranges=archive.ranges, segment_size=size, ways=_ways(archive, size))
-
-
-_NOT_DONE = {"failed": False, "invalid": False, "running": None, "waiting_for_wal": None}
-
-
-def _by_state(backup: Backup) -> Assessment | None:
-    if backup.state == "done":
-        return None
-    words = {"waiting_for_wal": "still waiting for its WAL"}.get(backup.state, backup.state)
-    reason = f"the engine calls it {words}" + (f": {backup.error}" if backup.error else "")
-    return Assessment(restorable=_NOT_DONE[backup.state], reason=reason)
-
-
-def _by_needs(backup: Backup, states: Mapping[tuple[str | None, str], BackupState]) -> Assessment | None:
-    needs = {id_: states.get((backup.repository, id_)) for id_ in backup.needs}
-    broken = [id_ for id_, state in needs.items() if state in (None, "failed", "invalid")]
-    if broken:
-        return Assessment(restorable=False, reason=f"it builds on {', '.join(broken)}, which is gone or failed")
-    unfinished = [id_ for id_, state in needs.items() if state != "done"]
-    if unfinished:
-        return Assessment(restorable=None, reason=f"it builds on {', '.join(unfinished)}, which is not done yet")
-    return None
-
-
-def _by_wal(backup: Backup, shelf: _Shelf | None) -> Assessment:
-    if backup.wal_start is None:
-        return Assessment(restorable=None, reason="the engine names no WAL that would make it consistent")
-    if shelf is None:
-        return Assessment(restorable=None, reason="the WAL archive could not be listed")
-    needed = needed_wal(backup, shelf.segment_size)
-    if needed is None:
-        return Assessment(restorable=None, reason="the WAL it names fits no segment of this archive")
-    if any(way.holds(needed) for way in shelf.ways):
-        return Assessment(restorable=True)
-    return Assessment(restorable=False, reason=f"WAL it needs is not in the archive: {_missing_text(needed, shelf)}")
-
-
-def _missing_text(needed: NeededWal, shelf: _Shelf) -> str:
-    alone = Lineage(needed.first.timeline, (), shelf.segment_size)
-    holes = tuple(alone.missing(needed.first.number, needed.last.number, alone.runs(shelf.ranges)))
-    texts = (span_text(hole, shelf.segment_size) for hole in holes)
-    return ", ".join(texts) or "the way to it lies past the point where its timeline was left"
-
-
-def span_text(span: SegmentRange, size: int) -> str:
-    """The names of its first and last segment."""
-    first, last = (Segment(span.timeline, number).name(size) for number in (span.first, span.last))
-    return first if first == last else f"{first} to {last}"
-
-
-def segment_size_of(archive: ArchiveContents, backups: Iterable[Backup]) -> int | None:
-    """The archive's segment size in bytes: as told, else what the positions of its backups leave possible."""
-    if archive.segment_size is not None:
-        return archive.segment_size
-    for backup in _backups_in(archive, backups):
-        if backup.lsn_start is not None and backup.wal_start is not None:
-            size = segment_size_from(backup.lsn_start, backup.wal_start)
-            if size is not None:
-                return size
-    return None
-
-
-def _backups_in(archive: ArchiveContents, backups: Iterable[Backup]) -> tuple[Backup, ...]:
-    place = (archive.repository, archive.archive)
-    return tuple(backup for backup in backups if (backup.repository, backup.archive) == place)
-
-
 def stretches(observation: Observation) -> tuple[Stretch, ...]:
     """Every unbroken stretch of WAL that begins with a whole backup, by repository, archive, timeline and place.
 
@@ -260,10 +91,10 @@ def stretches(observation: Observation) -> tuple[Stretch, ...]:
 
 
 def _stretches_in(archive: ArchiveContents, whole: tuple[Backup, ...], observation: Observation) -> Iterator[Stretch]:
-    shelf = _shelf(archive, observation)
+    shelf = shelf_of(archive, observation)
     if shelf is None:
         return
-    mine = _backups_in(archive, whole)
+    mine = backups_in(archive, whole)
     systems = _systems(mine, archive)
     found = [
         (way, _stretch(way, backups, archive, observation, continues=system is None))
@@ -298,7 +129,7 @@ def _agree(one: str | None, other: str | None) -> bool:
     return one is None or other is None or one == other
 
 
-def _that_start_on(way: _Way, backups: tuple[Backup, ...], ids: frozenset[str]) -> tuple[Backup, ...]:
+def _that_start_on(way: Way, backups: tuple[Backup, ...], ids: frozenset[str]) -> tuple[Backup, ...]:
     size = way.lineage.segment_size
     usable = (
         backup
@@ -309,7 +140,7 @@ def _that_start_on(way: _Way, backups: tuple[Backup, ...], ids: frozenset[str]) 
 
 
 def _stretch(
-    way: _Way, backups: tuple[Backup, ...], archive: ArchiveContents, observation: Observation, *, continues: bool
+    way: Way, backups: tuple[Backup, ...], archive: ArchiveContents, observation: Observation, *, continues: bool
 ) -> Stretch:
     size = way.lineage.segment_size
     needs = [needed for backup in backups if (needed := needed_wal(backup, size)) is not None]
@@ -347,7 +178,7 @@ def _cut(run: Run, first: int, last: int) -> Run:
     )
 
 
-def _says_more(way: _Way, wide: Stretch, narrow: Stretch) -> bool:
+def _says_more(way: Way, wide: Stretch, narrow: Stretch) -> bool:
     """Whether `wide` goes on along another timeline from where the timeline of `narrow` was left."""
     left_at = way.lineage.left_at(narrow.timeline)
     return (
@@ -412,147 +243,3 @@ def _proves(key: ProofKey, stretch: Stretch) -> bool:
     return key == replace(stretch.proof(stretch.last), timeline=key.timeline, segment=key.segment) and any(
         segment_of(key.segment, key.segment_size) in piece for piece in stretch.run
     )
-
-
-def gaps(observation: Observation) -> tuple[WalGap, ...]:
-    """Every run of missing segments between the first and the last one that the archive, or a backup, speaks of."""
-    return tuple(
-        _gap(hole, archive, size, observation)
-        for archive in observation.archives
-        if archive.ranges is not None and (size := segment_size_of(archive, observation.backups)) is not None
-        for hole in _holes(archive, size, observation)
-    )
-
-
-def _gap(hole: SegmentRange, archive: ArchiveContents, size: int, observation: Observation) -> WalGap:
-    return WalGap(
-        repository=archive.repository,
-        archive=archive.archive,
-        engine=observation.engine,
-        engine_name=observation.engine_name,
-        timeline=hole.timeline,
-        from_=Segment(hole.timeline, hole.first).name(size),
-        to=Segment(hole.timeline, hole.last).name(size),
-        segments=len(hole),
-    )
-
-
-def _done_wal(archive: ArchiveContents, size: int, observation: Observation) -> tuple[tuple[Backup, NeededWal], ...]:
-    return tuple(
-        (backup, needed)
-        for backup in _backups_in(archive, observation.backups)
-        if backup.state == "done" and (needed := needed_wal(backup, size)) is not None
-    )
-
-
-def _holes(archive: ArchiveContents, size: int, observation: Observation) -> tuple[SegmentRange, ...]:
-    ranges = archive.ranges or ()
-    needs = tuple(needed for _, needed in _done_wal(archive, size, observation))
-    timelines = {part.timeline for part in ranges} | {needed.first.timeline for needed in needs}
-    return united(
-        hole
-        for lineage in lineages(timelines, archive.ancestries, size)
-        for hole in _holes_along(lineage, ranges, needs)
-    )
-
-
-def _holes_along(
-    lineage: Lineage, ranges: tuple[SegmentRange, ...], needs: tuple[NeededWal, ...]
-) -> Iterator[SegmentRange]:
-    runs = lineage.runs(ranges)
-    wanted = [needed for needed in needs if lineage.passes(needed.first.timeline, needed.stop)]
-    firsts = [run[0].first for run in runs] + [needed.first.number for needed in wanted]
-    lasts = [run[-1].last for run in runs] + [needed.last.number for needed in wanted]
-    if firsts:
-        yield from lineage.missing(min(firsts), max(lasts), runs)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GapMeaning:
-    """What a gap costs: `harmless` ones are listed but nothing to act on."""
-
-    harmless: bool
-    reason: str
-
-
-def meanings_of(
-    found: Iterable[WalGap], observation: Observation, *, thinned: Collection[str | None]
-) -> tuple[GapMeaning, ...]:
-    """For each gap: whether retention, or the absence of any backup before it, explains it.
-
-    `thinned`: the repositories whose policy keeps continuous WAL for the newest backups alone (pgBackRest's
-    `repo-retention-archive`): its expire then leaves of older WAL only what lies between each backup's start and stop
-    (src/command/expire/expire.c). Barman does so around a backup held as standalone (backup.py).
-    """
-    grounds = {
-        (archive.repository, archive.archive): _ground(archive, size, observation, thinned)
-        for archive in observation.archives
-        if (size := segment_size_of(archive, observation.backups)) is not None
-    }
-    return tuple(_meaning(gap, grounds[gap.repository, gap.archive]) for gap in found)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Ground:
-    """What the gaps of one archive are judged by."""
-
-    segment_size: int
-    needs: tuple[NeededWal, ...]
-    keepers: tuple[SegmentRange, ...]
-    """The WAL of backups that keep no more than their own."""
-    starts: frozenset[Segment]
-    ways: tuple[tuple[Lineage, tuple[Run, ...]], ...]
-
-
-def _ground(archive: ArchiveContents, size: int, observation: Observation, thinned: Collection[str | None]) -> _Ground:
-    done = _done_wal(archive, size, observation)
-    ranges = archive.ranges or ()
-    keeps_own = archive.repository in thinned
-    keepers = (
-        SegmentRange(needed.first.timeline, needed.first.number, needed.last.number)
-        for backup, needed in done
-        if (keeps_own if backup.engine == "pgbackrest" else backup.held == "standalone")
-    )
-    timelines = {part.timeline for part in ranges} | {needed.first.timeline for _, needed in done}
-    return _Ground(
-        segment_size=size,
-        needs=tuple(needed for _, needed in done),
-        keepers=united(keepers),
-        starts=frozenset(needed.first for _, needed in done),
-        ways=tuple((way, way.runs(ranges)) for way in lineages(timelines, archive.ancestries, size)),
-    )
-
-
-def _meaning(gap: WalGap, ground: _Ground) -> GapMeaning:
-    first, last = (Segment.parse(name, ground.segment_size).number for name in (gap.from_, gap.to))
-    hole = SegmentRange(gap.timeline, first, last)
-    ways = [(way, runs) for way, runs in ground.ways if _reads(way, hole)]
-    if not any(_comes_to(hole, needed, way) for needed in ground.needs for way, _ in ways):
-        return GapMeaning(harmless=True, reason="older than every backup, so nothing needs it")
-    if any(_is_trimmed(hole, runs, ground) for _, runs in ways):
-        return GapMeaning(harmless=True, reason="retention removed it: older backups keep only their own WAL")
-    return GapMeaning(harmless=False, reason="no moment after it can be restored from a backup before it")
-
-
-def _reads(way: Lineage, hole: SegmentRange) -> bool:
-    return any(
-        leg.timeline == hole.timeline and leg.first <= hole.last and hole.first <= leg.last for leg in way.legs()
-    )
-
-
-def _comes_to(hole: SegmentRange, needed: NeededWal, way: Lineage) -> bool:
-    """Whether replay from a backup would come to the gap."""
-    return needed.first.number <= hole.last and way.passes(needed.first.timeline, needed.stop)
-
-
-def _is_trimmed(hole: SegmentRange, runs: tuple[Run, ...], ground: _Ground) -> bool:
-    """Whether a backup starts right after the gap, and all WAL before it is some older backup's own."""
-    after = next((run[0] for run in runs if run[0].first > hole.last), None)
-    if after is None or Segment(after.timeline, after.first) not in ground.starts:
-        return False
-    before = (piece for run in runs for piece in run if piece.last < hole.first)
-    return all(any(_within(piece, kept) for kept in ground.keepers) for piece in before)
-
-
-def _within(inner: SegmentRange, outer: SegmentRange) -> bool:
-    return inner.timeline == outer.timeline and outer.first <= inner.first and inner.last <= outer.last

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
+from pgwrap.domain.archived import segment_of, segment_size_of
 from pgwrap.domain.facts import (
     ArchiveContents,
     Observation,
@@ -15,7 +16,7 @@ from pgwrap.domain.facts import (
     WalArchiveRow,
     WalStatus,
 )
-from pgwrap.domain.recovery import gaps, segment_of, segment_size_of
+from pgwrap.domain.gaps import gaps
 from pgwrap.domain.wal import DEFAULT_SEGMENT_SIZE, Lsn, Segment, Timeline
 
 _TIME_SETTING = re.compile(r"(\d+)\s*(ms|s|min|h|d)?")

@@ -23,13 +23,14 @@ from pgwrap.domain.facts import (
 from pgwrap.domain.model import Cluster
 from pgwrap.domain.objectives import Grounds, objective_statuses
 from pgwrap.domain.plan import PostgresSetting
-from pgwrap.domain.recovery import ProofKey, assess_backups, recoverable, stretches
+from pgwrap.domain.recovery import ProofKey, recoverable, stretches
 from pgwrap.domain.verdicts.backups import backup_findings, judged
 from pgwrap.domain.verdicts.evidence import Evidence
 from pgwrap.domain.verdicts.postgres import postgres_findings
 from pgwrap.domain.verdicts.promises import promise_findings, retention_status
 from pgwrap.domain.verdicts.wal import wal_findings
 from pgwrap.domain.wal_status import wal_status
+from pgwrap.domain.wholeness import assess_backups
 
 
 def assess(  # noqa: PLR0913 - everything that is known of a cluster meets here, and only here

@@ -16,7 +16,7 @@ from pgwrap.domain.facts import (
 )
 from pgwrap.domain.model import Cluster
 from pgwrap.domain.plan import PostgresSetting
-from pgwrap.domain.recovery import Assessment
+from pgwrap.domain.wholeness import Assessment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

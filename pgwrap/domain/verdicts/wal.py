@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pgwrap.domain.facts import Finding, FindingCode, Severity, WalGap
+from pgwrap.domain.gaps import meanings_of
 from pgwrap.domain.model import RetentionPolicy
-from pgwrap.domain.recovery import meanings_of
 from pgwrap.domain.verdicts import words
 from pgwrap.domain.verdicts.evidence import Evidence
 from pgwrap.domain.wal_status import segment_size

@@ -12,17 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pgwrap.domain.facts import Backup, Observation, RecoverableInterval
+from pgwrap.domain.gaps import gaps, meanings_of
 from pgwrap.domain.recovery import (
     CLOCK_TICK,
     ProofKey,
-    assess_backups,
-    gaps,
-    meanings_of,
     recoverable,
     stretches,
     wanted_proofs,
 )
 from pgwrap.domain.wal import Ancestor, Ancestry, Lsn, Segment, Timeline, ranges_of
+from pgwrap.domain.wholeness import assess_backups
 
 if TYPE_CHECKING:
     from tests.unit.domain.conftest import Build

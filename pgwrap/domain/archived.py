@@ -1,0 +1,107 @@
+"""What archived WAL is to the backups beside it: its segment size, what they need of it, the ways along it.
+
+It judges no backup and no gap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from pgwrap.domain.facts import ArchiveContents, Backup, Observation
+from pgwrap.domain.lineage import Lineage, Run, lineages
+from pgwrap.domain.wal import Lsn, Segment, SegmentRange, segment_size_from
+
+
+def segment_of(name: str, segment_size: int) -> Segment | None:
+    """The segment of that name; None when no cluster of that segment size has one."""
+    try:
+        return Segment.parse(name, segment_size)
+    except ValueError:
+        return None
+
+
+def segment_size_of(archive: ArchiveContents, backups: Iterable[Backup]) -> int | None:
+    """The archive's segment size in bytes: as told, else what the positions of its backups leave possible."""
+    if archive.segment_size is not None:
+        return archive.segment_size
+    for backup in backups_in(archive, backups):
+        if backup.lsn_start is not None and backup.wal_start is not None:
+            size = segment_size_from(backup.lsn_start, backup.wal_start)
+            if size is not None:
+                return size
+    return None
+
+
+def backups_in(archive: ArchiveContents, backups: Iterable[Backup]) -> tuple[Backup, ...]:
+    """The backups whose WAL is in this archive."""
+    place = (archive.repository, archive.archive)
+    return tuple(backup for backup in backups if (backup.repository, backup.archive) == place)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NeededWal:
+    """The segments without which a backup never becomes consistent."""
+
+    first: Segment
+    last: Segment
+    stop: Lsn
+    """The position at which it becomes consistent; the end of `last` when the engine does not tell."""
+
+
+def needed_wal(backup: Backup, segment_size: int) -> NeededWal | None:
+    """The WAL a backup needs; None when the engine names none (offline) or names cannot be of that segment size.
+
+    A stop position on a segment's boundary needs the segment before it; Barman 3.13.3 names the one after.
+    """
+    if backup.wal_start is None or backup.wal_stop is None:
+        return None
+    first, last = segment_of(backup.wal_start, segment_size), segment_of(backup.wal_stop, segment_size)
+    if first is None or last is None or first.timeline != last.timeline or last.number < first.number:
+        return None
+    if backup.lsn_stop == last.start(segment_size) and last.number > first.number:
+        last = Segment(last.timeline, last.number - 1)
+    end = Lsn((last.number + 1) * segment_size)
+    return NeededWal(first=first, last=last, stop=end if backup.lsn_stop is None else backup.lsn_stop)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Way:
+    """One unbroken run of archived WAL on the way to a timeline."""
+
+    lineage: Lineage
+    run: Run
+
+    def holds(self, needed: NeededWal) -> bool:
+        """Whether a backup that needs this WAL finds all of it here."""
+        return (
+            self.run[0].first <= needed.first.number
+            and needed.last.number <= self.run[-1].last
+            and self.lineage.passes(needed.first.timeline, needed.stop)
+        )
+
+
+def _ways(archive: ArchiveContents, size: int) -> tuple[Way, ...]:
+    ranges = archive.ranges or ()
+    return tuple(
+        Way(lineage=lineage, run=run)
+        for lineage in lineages((part.timeline for part in ranges), archive.ancestries, size)
+        for run in lineage.runs(ranges)
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shelf:
+    """An archive whose WAL could be listed."""
+
+    ranges: tuple[SegmentRange, ...]
+    segment_size: int
+    ways: tuple[Way, ...]
+
+
+def shelf_of(archive: ArchiveContents, observation: Observation) -> Shelf | None:
+    """The archive with its ways; None where its WAL or its segment size is not known."""
+    size = segment_size_of(archive, observation.backups)
+    if archive.ranges is None or size is None:
+        return None
+    return Shelf(ranges=archive.ranges, segment_size=size, ways=_ways(archive, size))
