@@ -38,7 +38,7 @@ lint: setup ## ruff and mypy, as in review
 	@$(PYTHON) -m ruff check .
 	@$(PYTHON) -m ruff format --check .
 	@$(PYTHON) -m mypy
-	@$(PYTHON) -m mypy --strict integration
+	@$(PYTHON) -m mypy --strict --explicit-package-bases integration
 
 docs: setup ## write the generated reference again
 	@$(PYTHON) docs/generate.py
