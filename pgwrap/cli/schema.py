@@ -19,9 +19,10 @@ class Subject(StrEnum):
 
 
 def schema(
-    subject: Annotated[Subject, typer.Argument(help="spec: for your editor. status: of `pgwrap status -o json`.")] = (
-        Subject.SPEC
-    ),
+    subject: Annotated[
+        Subject,
+        typer.Argument(metavar="spec|status", help="spec: for your editor. status: of `pgwrap status -o json`."),
+    ] = Subject.SPEC,
 ) -> None:
     """Print the JSON Schema of spec or status.
 

@@ -17,6 +17,7 @@ import pytest
 import typer
 
 from pgwrap.cli.app import app
+from pgwrap.present.prometheus import FAMILIES
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -156,6 +157,14 @@ def pgwrap(place: Path, spec: str, *arguments: str) -> subprocess.CompletedProce
     file.write_text(f"{spec.rstrip()}\nstate: {place}/state\n")
     argv = (sys.executable, "-m", "pgwrap", *arguments, "--config", str(file))
     return subprocess.run(argv, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_metrics_exist(page: Path) -> None:
+    """No page speaks of a metric that is not there."""
+    metrics = set(re.findall(r"\bpgwrap_[a-z_]+", page.read_text()))
+    of_the_fleet = {"pgwrap_generated_timestamp_seconds", "pgwrap_clusters"}
+    assert set() == metrics - of_the_fleet - {family.name for family in FAMILIES}
 
 
 def test_every_page_is_in_the_index() -> None:
