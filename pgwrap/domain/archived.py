@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from pgwrap.domain.facts import ArchiveContents, Backup, Observation
 from pgwrap.domain.lineage import Lineage, Run, lineages
-from pgwrap.domain.wal import Lsn, Segment, SegmentRange, segment_size_from
+from pgwrap.domain.wal import Ancestry, Lsn, Segment, SegmentRange, segment_size_from
 
 
 def segment_of(name: str, segment_size: int) -> Segment | None:
@@ -97,6 +97,15 @@ class Shelf:
     ranges: tuple[SegmentRange, ...]
     segment_size: int
     ways: tuple[Way, ...]
+    ancestries: tuple[Ancestry, ...]
+
+    def begins_after(self, needed: NeededWal) -> bool:
+        """Whether the history here lets the timeline begin only after this WAL: then the two are of different systems.
+
+        Barman keeps the WAL of a server in one place across pg_upgrade, and timelines count from 1 again.
+        """
+        (own,) = lineages((needed.first.timeline,), self.ancestries, self.segment_size)
+        return needed.first.number < own.legs()[-1].first
 
 
 def shelf_of(archive: ArchiveContents, observation: Observation) -> Shelf | None:
@@ -104,4 +113,4 @@ def shelf_of(archive: ArchiveContents, observation: Observation) -> Shelf | None
     size = segment_size_of(archive, observation.backups)
     if archive.ranges is None or size is None:
         return None
-    return Shelf(ranges=archive.ranges, segment_size=size, ways=_ways(archive, size))
+    return Shelf(ranges=archive.ranges, segment_size=size, ways=_ways(archive, size), ancestries=archive.ancestries)

@@ -66,6 +66,9 @@ def _by_wal(backup: Backup, shelf: Shelf | None) -> Assessment:
     needed = needed_wal(backup, shelf.segment_size)
     if needed is None:
         return Assessment(restorable=None, reason="the WAL it names fits no segment of this archive")
+    if shelf.begins_after(needed):
+        reason = "its WAL lies before the point where the timeline before its own was left, as the history here has it"
+        return Assessment(restorable=False, reason=reason)
     if any(way.holds(needed) for way in shelf.ways):
         return Assessment(restorable=True)
     return Assessment(restorable=False, reason=f"WAL it needs is not in the archive: {_missing_text(needed, shelf)}")

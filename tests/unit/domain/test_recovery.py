@@ -337,6 +337,14 @@ def test_expire_explains_gaps_between_older_backups(
     assert harmless == all(meaning.harmless for meaning in found)
 
 
+def test_a_backup_older_than_its_timeline_is_not_whole(build: Build) -> None:
+    """After pg_upgrade timelines count from 1 again: another system's segments of those numbers prove nothing."""
+    archive = build.archive(build.span(1, 9), build.span(9, 12, 2), ancestries=(build.ancestry(2, (1, 9)),))
+    observation = build.observation(build.backup(3, timeline=2), build.backup(9, timeline=2), archives=(archive,))
+
+    assert [False, True] == [verdict.restorable for verdict in assess_backups(observation)]
+
+
 def test_standalone_explains_a_gap(build: Build) -> None:
     """Barman removes WAL between a standalone backup and the next one."""
     archive = build.archive(build.span(2, 3), build.span(8, 12))
