@@ -78,7 +78,7 @@ def tell_missing(chosen: Mapping[str, str]) -> None:
 
 def play(stage: Stage, machine: Machine, place: Room, chosen: Mapping[str, str]) -> bool:
     """The whole demo; whether `pgwrap status` ends with ok for every cluster."""
-    stage.scene(f"starting {len(chosen)} throwaway PostgreSQL {machine.postgres_version} clusters: {', '.join(chosen)}")
+    stage.scene(f"starting throwaway clusters of PostgreSQL {machine.postgres_version}: {', '.join(chosen)}")
     with estate(place, chosen) as made:
         configure(stage, made)
         for name in chosen:
