@@ -99,10 +99,10 @@ def _one_line(text: str) -> str:
 
 
 def _grants(version_number: int) -> list[str]:
-    """Functions by PostgreSQL's own rules: 15 renamed them (release notes of 15) and brought pg_checkpoint."""
+    """What a role that takes backups is granted; PostgreSQL 15 renamed the functions and brought pg_checkpoint."""
     start, stop = ("pg_backup_start(text, boolean)", "pg_backup_stop(boolean)")
     if version_number < 150000:
         start, stop = ("pg_start_backup(text, boolean, boolean)", "pg_stop_backup(boolean, boolean)")
     functions = (start, stop, "pg_switch_wal()", "pg_create_restore_point(text)")
-    role = ("GRANT pg_checkpoint TO barman;",) if version_number >= 150000 else ()
-    return [*role, *(f"GRANT EXECUTE ON FUNCTION {function} TO barman;" for function in functions)]
+    roles = "pg_monitor, pg_checkpoint" if version_number >= 150000 else "pg_monitor"
+    return [f"GRANT {roles}", *(f"GRANT EXECUTE ON FUNCTION {function}" for function in functions)]

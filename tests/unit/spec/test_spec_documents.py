@@ -122,7 +122,15 @@ def test_the_starter_is_a_right_spec_that_teaches(tmp_path: Path) -> None:
 
     assert (["orders"], ()) == ([cluster.name for cluster in fleet.clusters], fleet.warnings)
     assert starter(None).startswith("# yaml-language-server: $schema=")
-    for word in ("pgwrap schema", "barman", "{env: S3_KEY}", "window", "rpo", "GRANT pg_monitor TO pgwrap", ".pgpass"):
+    for word in (
+        "pgwrap schema",
+        "barman",
+        "{env: S3_KEY}",
+        "window",
+        "rpo",
+        "GRANT pg_monitor, pg_checkpoint TO",
+        ".pgpass",
+    ):
         assert word in starter(None)
 
 
