@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pgwrap.domain.amounts import NOT_KNOWN
 from pgwrap.domain.facts import ClusterStatus
-from pgwrap.present.amounts import NOT_KNOWN
 from pgwrap.present.colour import severity_word
 from pgwrap.present.findings import finding_lines, shown_findings
 from pgwrap.present.harmless import harmless

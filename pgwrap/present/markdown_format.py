@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from pgwrap.domain.amounts import NOT_KNOWN, moment
 from pgwrap.domain.facts import ClusterStatus, Finding, FleetStatus
-from pgwrap.present.amounts import NOT_KNOWN, moment
 from pgwrap.present.findings import sentence, shown_findings
 from pgwrap.present.harmless import markdown
 from pgwrap.present.presentation import Presentation

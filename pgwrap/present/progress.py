@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pgwrap.present.amounts import duration, size
+from pgwrap.domain.amounts import duration, size
 from pgwrap.present.harmless import harmless
 from pgwrap.text.columns import cut
 

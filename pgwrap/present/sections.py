@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
 
+from pgwrap.domain.amounts import NOT_KNOWN, age, duration, moment, size
 from pgwrap.domain.facts import Archiver, Backup, ClusterStatus, PostgresView, RunningOperation
-from pgwrap.present.amounts import NOT_KNOWN, age, duration, moment, size
 
 Row: TypeAlias = tuple[str, ...]
 

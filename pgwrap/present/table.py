@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from pgwrap.domain.amounts import NOT_KNOWN, age, duration, size, window
 from pgwrap.domain.facts import ClusterStatus, FleetStatus
-from pgwrap.present.amounts import NOT_KNOWN, age, duration, size, window
 from pgwrap.present.colour import severity_word
 from pgwrap.present.detail import cluster_detail
 from pgwrap.present.findings import finding_lines, shown_findings

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from pgwrap.domain.amounts import NOT_KNOWN, age, duration, moment, size
 from pgwrap.domain.facts import ClusterStatus, FleetStatus, Severity
-from pgwrap.present.amounts import NOT_KNOWN, age, duration, moment, size
 from pgwrap.present.colour import severity_word
 from pgwrap.present.detail import cluster_detail
 from pgwrap.present.harmless import harmless

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from pgwrap.domain.amounts import duration
 from pgwrap.domain.facts import Backup, BackupRetention, Finding, FindingCode, Severity
 from pgwrap.domain.objectives import FULL_TYPES, newest_done
 from pgwrap.domain.verdicts import words
@@ -110,8 +111,8 @@ def _ages(evidence: Evidence) -> Iterator[Finding]:
             code=code,
             severity=objective.severity,
             message=f"the newest {noun} {newest.id} ended at {words.moment(newest.stopped_at)}, "
-            f"{words.duration(objective.observed_seconds or 0)} ago; "
-            f"the limit is {words.duration(objective.limit_seconds)}",
+            f"{duration(objective.observed_seconds or 0)} ago; "
+            f"the limit is {duration(objective.limit_seconds)}",
             hint=words.take_backup(evidence.cluster, kind),
             backup=newest.id,
             repository=newest.repository,
@@ -152,7 +153,7 @@ def _waits(backup: Backup, evidence: Evidence) -> Finding:
     late = waited is None or waited > _WAITING_WARNING
     alone = not any(verdict.restorable for verdict in evidence.assessments)
     ranks = {(False, False): Severity.OK, (True, True): Severity.CRITICAL}
-    since = "for an unknown time" if waited is None else f"for {words.duration(max(0.0, waited))}"
+    since = "for an unknown time" if waited is None else f"for {duration(max(0.0, waited))}"
     return Finding(
         code=FindingCode.BACKUP_WAITING_FOR_WAL,
         severity=ranks.get((late, alone), Severity.WARNING),

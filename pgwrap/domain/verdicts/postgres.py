@@ -6,6 +6,7 @@ import posixpath
 import shlex
 from collections.abc import Iterator
 
+from pgwrap.domain.amounts import duration
 from pgwrap.domain.facts import Finding, FindingCode, PostgresView, Severity, worst
 from pgwrap.domain.objectives import newest_done
 from pgwrap.domain.verdicts import words
@@ -232,7 +233,7 @@ def _skew(said: str, ahead: float, evidence: Evidence) -> Finding:
     return Finding(
         code=FindingCode.CLOCK_SKEW,
         severity=Severity.WARNING,
-        message=f"{said}, this host's {words.moment(evidence.now)}: {words.duration(abs(ahead))} apart, "
+        message=f"{said}, this host's {words.moment(evidence.now)}: {duration(abs(ahead))} apart, "
         "so ages and restore targets are off by as much",
         hint="chronyc tracking",
     )

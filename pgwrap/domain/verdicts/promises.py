@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
+from pgwrap.domain.amounts import duration
 from pgwrap.domain.facts import (
     Backup,
     DrillReport,
@@ -164,10 +165,10 @@ def _told_elsewhere(objective: ObjectiveStatus, evidence: Evidence) -> bool:
 
 
 def _missed(objective: ObjectiveStatus) -> str:
-    limit = words.duration(objective.limit_seconds)
+    limit = duration(objective.limit_seconds)
     if objective.observed_seconds is None:
         return f"whether the {objective.name} of {limit} is kept is not known"
-    return f"the {objective.name} is {limit}; {words.duration(objective.observed_seconds)} were observed"
+    return f"the {objective.name} is {limit}; {duration(objective.observed_seconds)} were observed"
 
 
 def _hint(objective: ObjectiveStatus, evidence: Evidence) -> str:
@@ -201,7 +202,7 @@ def _drills(evidence: Evidence) -> Iterator[Finding]:
             code=FindingCode.DRILL_TOO_OLD,
             severity=objective.severity,
             message=f"the last restore drill was at {words.moment(drill.at)}; "
-            f"the limit is {words.duration(objective.limit_seconds)}",
+            f"the limit is {duration(objective.limit_seconds)}",
             hint=_trial_restore(evidence),
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from pgwrap.domain.amounts import duration, size
 from pgwrap.domain.facts import Finding, FindingCode, Severity, WalGap
 from pgwrap.domain.gaps import meanings_of
 from pgwrap.domain.model import RetentionPolicy
@@ -79,11 +80,11 @@ def _stale(evidence: Evidence) -> Iterator[Finding]:
     missed = rpo is not None and rpo.severity is Severity.CRITICAL
     if not lag or not (missed or (rpo is None and lag > many)):
         return
-    limit = f"; the rpo is {words.duration(rpo.limit_seconds)}" if rpo is not None else ""
+    limit = f"; the rpo is {duration(rpo.limit_seconds)}" if rpo is not None else ""
     yield Finding(
         code=FindingCode.WAL_STALE,
         severity=Severity.CRITICAL if missed else Severity.WARNING,
-        message=f"{words.size(lag)} of WAL are not archived; the newest archived segment is of "
+        message=f"{size(lag)} of WAL are not archived; the newest archived segment is of "
         f"{words.moment(evidence.wal.last_archived_at)}{limit}",
         hint=_stale_hint(evidence, lag),
     )

@@ -1,38 +1,17 @@
-"""Numbers and commands as the findings say them. It judges nothing."""
+"""Times and commands as the findings say them. It judges nothing."""
 
 from __future__ import annotations
 
 import shlex
 from datetime import datetime
 
+from pgwrap.domain import amounts
 from pgwrap.domain.model import Cluster, EngineKind
-
-_DURATIONS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
-_SIZES = ((1 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"))
 
 
 def moment(time: datetime | None) -> str:
     """An absolute time, to the second."""
-    return "an unknown time" if time is None else f"{time:%Y-%m-%d %H:%M:%S} UTC"
-
-
-def duration(seconds: float) -> str:
-    """Its two largest units: `2 d 3 h`, `45 min`, `10 s`."""
-    rest = int(seconds)
-    parts = []
-    for unit, name in _DURATIONS:
-        count, rest = divmod(rest, unit)
-        if count:
-            parts.append(f"{count} {name}")
-    return " ".join(parts[:2]) or "0 s"
-
-
-def size(count: int) -> str:
-    """Bytes in the unit that fits."""
-    for unit, name in _SIZES:
-        if count >= unit:
-            return f"{count / unit:.1f} {name}"
-    return f"{count} bytes"
+    return "an unknown time" if time is None else amounts.moment(time)
 
 
 def take_backup(cluster: Cluster, kind: str = "full") -> str:

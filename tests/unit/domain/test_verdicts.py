@@ -45,7 +45,6 @@ from pgwrap.domain.verdicts import assess, fleet_status
 from pgwrap.domain.verdicts.postgres import same_command
 from pgwrap.domain.verdicts.promises import described
 from pgwrap.domain.verdicts.versions import major_version
-from pgwrap.domain.verdicts.words import duration, size
 
 if TYPE_CHECKING:
     from tests.unit.domain.conftest import Build
@@ -724,18 +723,6 @@ def test_retention_is_told_with_who_applies_it(case: Case, barman: Case) -> None
     assert "barman cron" == barman.status().retention.enforced_by
     case.desire(retention=RetentionPolicy())
     assert (None, None) == (case.status().retention.enforced_by, case.status().retention.satisfied)
-
-
-@pytest.mark.parametrize(("seconds", "expected"), [(0, "0 s"), (59.9, "59 s"), (3600, "1 h"), (93780, "1 d 2 h")])
-def test_duration_in_words(seconds: float, expected: str) -> None:
-    """Its two largest units."""
-    assert expected == duration(seconds)
-
-
-@pytest.mark.parametrize(("count", "expected"), [(0, "0 bytes"), (1536, "1.5 KiB"), (16 << 20, "16.0 MiB")])
-def test_size_in_words(count: int, expected: str) -> None:
-    """In the unit that fits."""
-    assert expected == size(count)
 
 
 @pytest.mark.parametrize(("number", "expected"), [(150008, "15"), (90624, "9.6"), (100001, "10"), (None, None)])

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pgwrap.present.amounts import age, duration, moment, size, window
+from pgwrap.domain.amounts import age, duration, moment, size, window
 
 
 @pytest.mark.parametrize(
@@ -19,6 +19,8 @@ from pgwrap.present.amounts import age, duration, moment, size, window
         (0, "0s"),
         (59.9, "59s"),
         (60, "1m"),
+        (3600, "1h"),
+        (93780, "1d2h"),
         (725, "12m5s"),
         (11520, "3h12m"),
         (86400, "1d"),
@@ -39,6 +41,8 @@ def test_duration(seconds: float | None, text: str) -> None:
         (0, "0 B"),
         (1023, "1023 B"),
         (1024, "1.0 KiB"),
+        (1536, "1.5 KiB"),
+        (16 << 20, "16.0 MiB"),
         (1048575, "1.0 MiB"),
         (40055603, "38.2 MiB"),
         (-2048, "-2.0 KiB"),

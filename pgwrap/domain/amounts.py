@@ -1,4 +1,7 @@
-"""Durations, sizes and moments as people read them. It rounds for the eye; exact figures are the JSON's."""
+"""Durations, sizes and moments as people read them. The same everywhere.
+
+It rounds for the eye; exact figures are the JSON's.
+"""
 
 from __future__ import annotations
 
