@@ -49,7 +49,7 @@ class Failure(StrEnum):
     UNREACHABLE = "unreachable"
     """ssh could not reach the host."""
     SKIPPED = "skipped"
-    """Not run: the command belongs to a host that was left out."""
+    """Not run: the command belongs to a host that was left out, or pgwrap is stopping."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

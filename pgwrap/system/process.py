@@ -58,12 +58,15 @@ class ProcessRunner:
         self.parallel = parallel or max(4, 2 * (os.cpu_count() or 1))
         self._children: set[_Child] = set()
         self._left_behind: list[_Child] = []
+        self._stopping = False
 
     def run(self, command: Command, on_line: Callable[[str], None] | None = None) -> Outcome:
         """Run one command to its end or its deadline; `on_line` gets each line of stdout, without its line end.
 
         Never raises for what the command does. Ctrl-C, and whatever `on_line` raises, stop the command first.
         """
+        if self._stopping:
+            return Outcome(command=command, failure=Failure.SKIPPED, message="not run: pgwrap is stopping")
         _LOG.info("run: %s", command.quoted())
         with _ssh_log(command) as log:
             launch = plan_launch(command, self.ssh_options, log)
@@ -85,13 +88,21 @@ class ProcessRunner:
             for worker in workers:
                 worker.start()
             for worker in workers:
-                worker.ended.wait()
+                while not worker.ended.wait(_TICK):  # in short steps: a signal may strike another thread
+                    pass
         finally:
             self._finish(queue, workers)
         return tuple(_result(results[index]) for index in range(len(commands)))
 
     def stop_all(self) -> None:
-        """Stop every command still running, with all its processes; returns within a few seconds."""
+        """Stop every command still running, with all its processes, within a few seconds; from now on start none.
+
+        A thread that talks with an engine does not know of Ctrl-C: it goes on to its next commands.
+        """
+        self._stopping = True
+        self._stop_running()
+
+    def _stop_running(self) -> None:
         children = tuple(self._children)
         for child in children:
             child.request_stop()
@@ -104,7 +115,7 @@ class ProcessRunner:
         """After Ctrl-C start no more and stop those that run; otherwise all have ended, and nothing happens."""
         queue.clear()
         while any(worker.is_busy() for worker in workers):
-            self.stop_all()
+            self._stop_running()
             time.sleep(_TICK / 5)
 
     def _launch(self, command: Command, launch: Launch, on_line: Callable[[str], None] | None, log: str) -> Outcome:
@@ -115,6 +126,8 @@ class ProcessRunner:
             return _refused(command, refusal(error, launch, _find(launch)))
         child = _Child(process, launch, command.output_limit, on_line)
         self._children.add(child)
+        if self._stopping:  # it was started while the others were being stopped
+            child.request_stop()
         try:
             ending = child.follow(command.deadline + (_HANDOVER if launch.through else 0.0))
         finally:

@@ -359,3 +359,11 @@ def test_ssh_that_is_not_installed_is_missing(
     monkeypatch.setattr("pgwrap.system.launch.SYSTEM_PATHS", ())
     outcome = runner.run(Command(argv=("true",), host="elsewhere"))
     assert (outcome.failure, outcome.message) == (Failure.MISSING, "the program 'ssh' was not found on PATH")
+
+
+def test_nothing_starts_after_stop_all(runner: ProcessRunner, tmp_path: Path) -> None:
+    """A thread that goes on to its next command after Ctrl-C is refused it, and is not kept waiting."""
+    runner.stop_all()
+    outcomes = runner.run_all((Command(argv=("touch", f"{tmp_path}/started")),) * 2)
+    assert [outcome.failure for outcome in outcomes] == [Failure.SKIPPED] * 2
+    assert not (tmp_path / "started").exists()
