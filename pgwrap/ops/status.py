@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import TypeVar
 
 from pgwrap.domain.facts import ClusterStatus, Finding, FindingCode, FleetStatus, Observation, PostgresView, Severity
 from pgwrap.domain.model import Cluster, EngineInstance, Fleet
@@ -18,6 +19,9 @@ from pgwrap.ops.world import World, by_instance
 from pgwrap.system.port import PostgresQuestion
 
 POSTGRES_DEADLINE = 5.0
+WAKE_UP = 0.2
+"""Seconds after which a waiting main thread looks for signals."""
+Result = TypeVar("Result")
 _LOG = logging.getLogger("pgwrap.status")
 
 
@@ -42,12 +46,19 @@ def status(
             pool.submit(_observe, _request(fleet, instance, members, world, options), world)
             for instance, members in by_instance(asked).items()
         ]
-        observed = {name: fact for future in observing for name, fact in future.result().items()}
-        servers = views.result()
+        observed = {name: fact for answer in _results(observing) for name, fact in answer.items()}
+        (servers,) = _results([views])
     seen = tuple(Seen(cluster, observed[cluster.name], servers.get(cluster.name)) for cluster in asked)
     judged = _judge_all(fleet, seen, world, now=now, options=options)
     left_out = tuple(cluster.name for cluster in clusters if cluster not in asked)
     return replace(fleet_status(judged), left_out=left_out)
+
+
+def _results(futures: list[Future[Result]]) -> list[Result]:
+    """What they give, waited for in short steps: a signal that strikes another thread does not wake this one up."""
+    while wait(futures, timeout=WAKE_UP).not_done:
+        pass
+    return [future.result() for future in futures]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,18 +74,27 @@ def _judge_all(
     fleet: Fleet, seen: tuple[Seen, ...], world: World, *, now: datetime, options: StatusOptions
 ) -> tuple[ClusterStatus, ...]:
     def judge(one: Seen) -> ClusterStatus:
-        reader = ProofReader(world=world, cluster=one.cluster, state=fleet.state, deadline=options.deadline)
-        return assess(
-            one.cluster,
-            one.observation,
-            postgres=one.server,
-            commits=reader.prove(one.observation) if options.prove_commits else {},
-            expected=_expected(one.cluster, one.observation, world),
-            now=now,
-        )
+        try:
+            return _judge(fleet, one, world, now=now, options=options)
+        except Exception as error:  # noqa: BLE001 - a defect in judging one cluster must not hide the others
+            _LOG.exception("judging %s", one.cluster.name)
+            unread = _unreadable(one.cluster, error)
+            return assess(one.cluster, unread, postgres=None, commits={}, expected=(), now=now)
 
     with ThreadPoolExecutor(max_workers=4) as pool:
-        return tuple(pool.map(judge, seen))
+        return tuple(_results([pool.submit(judge, one) for one in seen]))
+
+
+def _judge(fleet: Fleet, one: Seen, world: World, *, now: datetime, options: StatusOptions) -> ClusterStatus:
+    reader = ProofReader(world=world, cluster=one.cluster, state=fleet.state, deadline=options.deadline)
+    return assess(
+        one.cluster,
+        one.observation,
+        postgres=one.server,
+        commits=reader.prove(one.observation) if options.prove_commits else {},
+        expected=_expected(one.cluster, one.observation, world),
+        now=now,
+    )
 
 
 def _request(
@@ -115,7 +135,10 @@ def _expected(cluster: Cluster, observation: Observation, world: World) -> tuple
     """The settings PostgreSQL should have for the version that answered."""
     engine = world.engine(cluster.engine)
     text = observation.engine_version
-    version = EngineVersion.parse(text) if text else engine.newest
+    try:
+        version = EngineVersion.parse(text or "")
+    except ValueError:  # it told no version, or none that any release had
+        version = engine.newest
     return engine.settings(replace(cluster, run_as=world.user_for(cluster)), version).settings
 
 

@@ -49,6 +49,21 @@ class Echo:
         )
 
 
+class Odd(Echo):
+    """An engine of a version that no release had, and whose settings pgwrap computes wrongly."""
+
+    def settings(self, cluster: Cluster, version: EngineVersion) -> ClusterSettings:
+        assert version == self.newest
+        raise ZeroDivisionError
+
+    def observe(self, request: ObserveRequest) -> Conversation[tuple[Observation, ...]]:
+        yield (Command(argv=("echo",)),)
+        return tuple(
+            Observation(engine="barman", engine_name=cluster.engine_name, engine_version="four")
+            for cluster in request.clusters
+        )
+
+
 class Defective(Echo):
     """An engine whose reader has a defect."""
 
@@ -112,7 +127,7 @@ def no_secret(secret: Secret) -> str:
     raise SpecError((Problem(message=f"the environment variable {secret.value[0]} is not set"),))
 
 
-def world(runner: Recorder, servers: Servers) -> World:
+def world(runner: Recorder, servers: Servers, barman: type[Echo] = Defective) -> World:
     """A world of fakes."""
     return World(
         runner=runner,
@@ -121,7 +136,7 @@ def world(runner: Recorder, servers: Servers) -> World:
         programs=NoPrograms(),
         secret=no_secret,
         masked=no_secret,
-        engines={EngineKind.PGBACKREST: Echo, EngineKind.BARMAN: Defective},
+        engines={EngineKind.PGBACKREST: Echo, EngineKind.BARMAN: barman},
     )
 
 
@@ -145,6 +160,17 @@ def test_a_defect_in_one_engine_leaves_the_other_clusters_readable() -> None:
     assert good.engine_version == "2.45"
     assert bad.severity is Severity.UNKNOWN
     assert FindingCode.OUTPUT_NOT_UNDERSTOOD in {finding.code for finding in bad.findings}
+
+
+def test_a_defect_in_judging_one_cluster_leaves_the_others_judged() -> None:
+    """An absurd version, and a reader's mistake after it, stay with their cluster."""
+    clusters = (cluster("good"), cluster("odd", BROKEN))
+    fleet = Fleet(clusters=clusters, state="/nowhere")
+    answer = status(fleet, clusters, world(Recorder(), Servers(), Odd), now=NOW, options=StatusOptions())
+    good, odd = answer.clusters
+    assert good.engine_version == "2.45"
+    assert odd.severity is Severity.UNKNOWN
+    assert FindingCode.OUTPUT_NOT_UNDERSTOOD in {finding.code for finding in odd.findings}
 
 
 def test_one_installation_is_asked_once_for_all_its_clusters() -> None:
