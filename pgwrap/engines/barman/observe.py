@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from pgwrap.domain.command import Command, Conversation, Outcome
+from pgwrap.domain.command import Command, Conversation, Failure, Outcome
 from pgwrap.domain.facts import Finding, Observation
 from pgwrap.domain.model import Cluster
 from pgwrap.engines.barman import commands
@@ -87,7 +87,7 @@ def _installation(user: str | None, diagnosed: Outcome, listed: Outcome) -> Inst
         diagnosis=read(diagnosed, parse_diagnosis),
         listing=listing,
         warnings=tuple(dict.fromkeys(said + console_messages(diagnosed.error_text()).warnings)),
-        hopeless=diagnosed.failure in HOPELESS,
+        hopeless=diagnosed.failure in HOPELESS or (diagnosed.failure is listed.failure is Failure.TIMEOUT),
     )
 
 

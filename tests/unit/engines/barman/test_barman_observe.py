@@ -370,6 +370,7 @@ def test_a_newer_version_works_with_a_note(replay: Replays, cluster: Clusters) -
         (Failure.DENIED, FindingCode.ENGINE_FAILED),
         (Failure.UNREACHABLE, FindingCode.ENGINE_FAILED),
         (Failure.SKIPPED, FindingCode.NOT_ASKED),
+        (Failure.TIMEOUT, FindingCode.ENGINE_TIMEOUT),
     ],
 )
 def test_a_barman_that_cannot_be_run_is_asked_once(
