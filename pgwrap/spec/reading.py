@@ -13,6 +13,7 @@ from pathlib import Path
 
 from pgwrap.errors import Location, Problem
 from pgwrap.spec.merge import SourceFile
+from pgwrap.spec.names import CONTROL
 from pgwrap.text.yaml_text import SIZE_LIMIT, MappingNode, Node, Scalar, SequenceNode, parse
 
 
@@ -71,8 +72,11 @@ def _read_file(name: str, included_at: Location | None, reading: Reading) -> Map
 
 
 def _bytes_of(name: str, included_at: Location | None, reading: Reading) -> bytes | None:
+    if CONTROL.search(name):  # it would stand in the rendered files' headers, and could add a line to them
+        reading.note(f"the path {name!r} holds a control character", included_at, "rename the file")
+        return None
     try:
-        if included_at is not None and not stat.S_ISREG(Path(name).stat().st_mode):
+        if not _is_readable_kind(name, Path(name).stat().st_mode, included=included_at is not None):
             reading.note(f"{name} is not a file", included_at)
             return None
         with Path(name).open("rb") as file:
@@ -86,6 +90,13 @@ def _bytes_of(name: str, included_at: Location | None, reading: Reading) -> byte
     except (OSError, ValueError) as error:
         reading.note(f"{name} cannot be read: {error}", included_at)
     return None
+
+
+def _is_readable_kind(name: str, mode: int, *, included: bool) -> bool:
+    """A file; the main one may be a device or the shell's `<(command)`, but no named pipe: nobody may ever write it."""
+    if included:
+        return stat.S_ISREG(mode)
+    return not stat.S_ISFIFO(mode) or name.startswith("/dev/")
 
 
 def _as_mapping(root: Node | None, name: str, reading: Reading) -> MappingNode | None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from pgwrap.errors import Location, SpecError
-from pgwrap.spec.loader import find, load
+from pgwrap.spec.loader import find, load, load_file
 
 
 def written(file: Path, text: str) -> Path:
@@ -127,3 +128,19 @@ def test_what_cannot_be_included_is_told_where_it_was_asked_for(tmp_path: Path) 
         str(problem).split(": ", 1)[1].replace(str(tmp_path), "{0}").split(" (known")[0]
         for problem in caught.value.problems
     ]
+
+
+def test_named_pipe_is_refused_instead_of_waited_for(tmp_path: Path) -> None:
+    """Nobody may ever write to a named pipe: it is no spec."""
+    pipe = tmp_path / "pgwrap.yaml"
+    os.mkfifo(pipe)
+    with pytest.raises(SpecError, match="is not a file"):
+        load_file(str(pipe))
+
+
+def test_path_with_a_line_break_is_refused(tmp_path: Path) -> None:
+    """The spec's path stands in the header of what is rendered: it must not add a line there."""
+    spec = tmp_path / "pgwrap\nrepo1-path=elsewhere.yaml"
+    spec.write_text("version: 1\nclusters: {}\n")
+    with pytest.raises(SpecError, match="control character"):
+        load_file(str(spec))
