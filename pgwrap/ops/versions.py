@@ -28,6 +28,10 @@ def parse_named(texts: tuple[str, ...], kinds: frozenset[EngineKind]) -> dict[En
             raise UsageError(
                 f"--engine-version {text}: say which engine", hint="for example --engine-version pgbackrest=2.55.1"
             )
+        if equals and engine not in tuple(EngineKind):
+            raise UsageError(
+                f"--engine-version {text}: there is no engine {engine!r}", hint=f"engines: {', '.join(EngineKind)}"
+            )
         try:
             kind = EngineKind(engine) if equals else next(iter(kinds))
             named[kind] = EngineVersion.parse(version)
