@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from pgwrap import __version__
-from pgwrap.cli import backup, init, render, schema, status, validate
+from pgwrap.cli import backup, init, render, schema, status, streams, validate
 
 app = typer.Typer(
     name="pgwrap",
@@ -40,10 +40,12 @@ def pgwrap(
     """
 
 
-for command in (init.init, validate.validate, schema.schema, render.render, backup.backup, status.status):
+for command in (init.init, validate.validate, schema.schema, render.render, backup.backup):
     app.command()(command)
+app.command(cls=status.StatusCommand)(status.status)
 
 
 def main() -> None:
     """The console script."""
+    streams.prepare()
     app()

@@ -7,17 +7,18 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from types import FrameType
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
-from pgwrap.errors import EXIT_BUG, Interrupted, PgwrapError
+from pgwrap.cli.streams import discard_output
+from pgwrap.errors import EXIT_BUG, Interrupted, PgwrapError, SpecError, UsageError
 
 if TYPE_CHECKING:
     from pgwrap.domain.model import Cluster, Fleet
@@ -41,6 +42,8 @@ class Session:
     spec_file: str | None = None
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
     runner: ProcessRunner | None = None
+    output_lost: bool = False
+    """Whether standard output could not be written: what is left to say goes to standard error."""
 
     def say(self, text: str) -> None:
         """Talk to the person: standard error, unless quiet."""
@@ -48,8 +51,18 @@ class Session:
             typer.echo(text, err=True)
 
     def answer(self, text: str) -> None:
-        """The command's result: standard output."""
-        typer.echo(text, nl=not text.endswith("\n"))
+        """The command's result: standard output; UsageError when it takes no more (a full disk)."""
+        try:
+            typer.echo(text, nl=not text.endswith("\n"))
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            discard_output()
+            self.output_lost = True
+            raise UsageError(
+                f"the answer could not be written to standard output: {error.strerror}",
+                hint="make room where standard output goes",
+            ) from error
 
     def fleet(self, *, warn: bool = True) -> Fleet:
         """The spec, with its warnings said unless the command reports them itself."""
@@ -86,7 +99,8 @@ class Session:
         from pgwrap.system.programs import InstalledPrograms
         from pgwrap.system.secrets import SecretResolver, masked
 
-        self.runner = ProcessRunner()
+        ssh_config = os.environ.get("PGWRAP_SSH_CONFIG")
+        self.runner = ProcessRunner(ssh_options=("-F", ssh_config) if ssh_config else ())
         return World(
             runner=self.runner,
             files=LocalFiles(),
@@ -116,18 +130,22 @@ def session(
     """Run a command's body; every way it can fail becomes a message, in the asked format, and an exit code."""
     run = Session(command=command, output=output, verbose=verbose, quiet=quiet, log_file=log_file, spec_file=spec_file)
     _listen(verbose)
-    _catch_signals(run)
+    caught = _catch_signals(run)
     try:
         yield run
+    except Signalled as signalled:
+        _fail(run, signalled.error())
     except PgwrapError as error:
         _fail(run, error)
     except BrokenPipeError:
-        sys.stderr.close()
+        discard_output()
         raise typer.Exit(EXIT_TERMINATED) from None
     except (typer.Exit, typer.Abort):
         raise
     except Exception as error:  # noqa: BLE001 - the last line of defence: a runbook gets a sentence, the log the rest
         _apologise(run, error)
+    finally:
+        _let_go_of_signals(caught)
 
 
 def _listen(verbose: int) -> None:
@@ -153,44 +171,85 @@ class Terminated(Interrupted):
     slug = "terminated"
 
 
-def _catch_signals(run: Session) -> None:
-    def interrupt(number: int, _frame: FrameType | None) -> NoReturn:
-        run.stop()
-        if number == signal.SIGINT:
-            raise Interrupted("interrupted; the engine processes that pgwrap had started were stopped")
-        raise Terminated("terminated; the engine processes that pgwrap had started were stopped")
+class Defect(PgwrapError):
+    """A mistake in pgwrap itself."""
 
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    exit_code = EXIT_BUG
+    slug = "bug"
+
+
+class Signalled(KeyboardInterrupt):
+    """A signal struck. No PgwrapError yet: nothing on the way out may take it for an engine's failure."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+
+    def error(self) -> Interrupted:
+        """What is said of it."""
+        stopped = "the engine processes that pgwrap had started were stopped"
+        if self.number == signal.SIGINT:
+            return Interrupted(f"interrupted; {stopped}")
+        return Terminated(f"terminated; {stopped}")
+
+
+def _catch_signals(run: Session) -> dict[signal.Signals, Any]:
+    """Turn signals into exceptions, and give what was there before; what the caller ignores (nohup) stays ignored."""
+
+    def interrupt(number: int, _frame: FrameType | None) -> NoReturn:
+        for caught in before:  # an impatient second Ctrl-C must not tear the stopping apart
+            signal.signal(caught, signal.SIG_IGN)
+        run.stop()
+        raise Signalled(number)
+
+    wanted = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: now for number in wanted if (now := signal.getsignal(number)) is not signal.SIG_IGN}
+    for number in before:
         signal.signal(number, interrupt)
+    return before
+
+
+def _let_go_of_signals(before: dict[signal.Signals, Any]) -> None:
+    """Put back what was there; after an interruption go on ignoring signals to the end, which is near."""
+    for number, handler in before.items():
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, handler)
 
 
 def _fail(run: Session, error: PgwrapError) -> NoReturn:
     """Print what went wrong and leave with its exit code."""
     run.stop()
-    mask = run.redactor().mask
-    _LOG.error("%s: %s", error.slug, mask(error.message))
-    if run.output == "json":
+    _mask(error, run.redactor().mask)
+    _LOG.error("%s: %s", error.slug, error.message)
+    if run.output == "json" and not run.output_lost:
         from pgwrap.present.envelope import error_envelope
 
         run.answer(json.dumps(error_envelope(run.command, error, run.now), indent=2, ensure_ascii=False))
-    elif run.output == "nagios":
+    elif run.output == "nagios" and not run.output_lost:
         from pgwrap.present.nagios import nagios_failure
 
-        run.answer(mask(nagios_failure(error)))
+        run.answer(nagios_failure(error))
     else:
-        typer.echo(f"pgwrap: {mask(error.message)}", err=True)
+        typer.echo(f"pgwrap: {error.message}", err=True)
         if error.hint:
-            typer.echo(f"hint: {mask(error.hint)}", err=True)
+            typer.echo(f"hint: {error.hint}", err=True)
     raise typer.Exit(3 if run.output == "nagios" else error.exit_code)
+
+
+def _mask(error: PgwrapError, mask: Callable[[str], str]) -> None:
+    """Take secrets out of everything that will be shown of an error."""
+    error.message, error.hint = mask(error.message), mask(error.hint)
+    if isinstance(error, SpecError):
+        error.problems = tuple(
+            replace(problem, message=mask(problem.message), hint=mask(problem.hint)) for problem in error.problems
+        )
 
 
 def _apologise(run: Session, error: Exception) -> NoReturn:
     """A defect of ours: one sentence and where the details are."""
-    run.stop()
     _LOG.exception("unexpected %s in pgwrap %s", type(error).__name__, run.command)
     detail = "the log has the details" if run.log_file else "run it again with --log-file FILE to keep the details"
-    typer.echo(f"pgwrap: this is a defect of pgwrap ({type(error).__name__}), sorry; {detail}", err=True)
-    raise typer.Exit(3 if run.output == "nagios" else EXIT_BUG)
+    _fail(run, Defect(f"this is a defect of pgwrap ({type(error).__name__}), sorry", hint=detail))
 
 
 def chosen(fleet: Fleet, patterns: list[str] | None) -> tuple[Cluster, ...]:

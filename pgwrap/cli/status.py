@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import shutil
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from itertools import pairwise
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from pgwrap.cli.options import Clusters, LogFile, Quiet, SpecFile, Verbose
 from pgwrap.cli.session import chosen, colour, session
+from pgwrap.errors import UsageError
 
 if TYPE_CHECKING:
     from pgwrap.domain.facts import FleetStatus
@@ -26,6 +29,29 @@ class Output(StrEnum):
     MARKDOWN = "markdown"
     NAGIOS = "nagios"
     PROMETHEUS = "prometheus"
+
+
+class StatusCommand(TyperCommand):
+    """`status`, of which a monitoring system must never take a mistyped option for CRITICAL, the plugin code 2."""
+
+    def make_context(self, info_name: str | None, args: list[str], *rest: Any, **extra: Any) -> Any:
+        """Read the command line; with `-o nagios` a usage error is UNKNOWN, as every failure of pgwrap's own."""
+        asks_for_nagios = _asks_for_nagios(args)
+        try:
+            return super().make_context(info_name, args, *rest, **extra)
+        except Exception as error:
+            if asks_for_nagios and getattr(error, "exit_code", 0) == UsageError.exit_code:
+                from pgwrap.present.nagios import EXIT_UNKNOWN, nagios_failure
+
+                typer.echo(nagios_failure(UsageError(str(error))), nl=False)
+                error.exit_code = EXIT_UNKNOWN  # type: ignore[attr-defined]  # every error of the parser has it
+            raise
+
+
+def _asks_for_nagios(arguments: list[str]) -> bool:
+    """Whether the command line, however wrong, wants the plugin's output."""
+    asking = {("-o", "nagios"), ("--output", "nagios")}
+    return not asking.isdisjoint(pairwise(arguments)) or not {"-onagios", "--output=nagios"}.isdisjoint(arguments)
 
 
 class FailOn(StrEnum):
