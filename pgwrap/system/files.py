@@ -60,9 +60,8 @@ class LocalFiles:
         root changes owners, and without an owner in `file` a replaced file's stays. Writing what is already there
         touches neither the content nor `.old`. Refused for anything but a regular file, UsageError when it cannot be.
         """
-        target = Path(os.path.realpath(file.path))
         try:
-            _write(target, file)
+            _write(Path(os.path.realpath(file.path)), file)
         except OSError as error:
             raise _cannot("write", file.path, error) from error
 
