@@ -8,18 +8,12 @@ from typing import Final, TypeVar
 from pgwrap.domain.command import Failure, Outcome
 from pgwrap.domain.facts import Finding, FindingCode, Severity
 from pgwrap.engines.barman.envelope import console_messages, excerpt, messages_of, read_object, redacted
-from pgwrap.errors import EngineFailed, EngineMissing, EngineTimeout, OutputNotUnderstood, PgwrapError
+from pgwrap.engines.failures import failure_error, failure_finding
+from pgwrap.errors import OutputNotUnderstood
 
 Answer = TypeVar("Answer")
 
-_CODES: Final = {
-    Failure.MISSING: FindingCode.ENGINE_MISSING,
-    Failure.DENIED: FindingCode.ENGINE_FAILED,
-    Failure.TIMEOUT: FindingCode.ENGINE_TIMEOUT,
-    Failure.TOO_MUCH_OUTPUT: FindingCode.OUTPUT_NOT_UNDERSTOOD,
-    Failure.UNREACHABLE: FindingCode.ENGINE_FAILED,
-    Failure.SKIPPED: FindingCode.NOT_ASKED,
-}
+_ENGINE: Final = "Barman"
 HOPELESS: Final = frozenset({Failure.MISSING, Failure.DENIED, Failure.UNREACHABLE, Failure.SKIPPED})
 """Failures that every further command of the same user and host would meet as well."""
 
@@ -27,7 +21,8 @@ HOPELESS: Final = frozenset({Failure.MISSING, Failure.DENIED, Failure.UNREACHABL
 def read(outcome: Outcome, reader: Callable[[str], Answer]) -> Answer | Finding:
     """The answer, also one that Barman gave together with an error; a finding where there is none."""
     if outcome.failure is not None:
-        return failure_finding(outcome)
+        message = f"Barman could not be asked: {redacted(outcome.message) or reason(outcome)}"
+        return failure_finding(outcome.failure, outcome, message, _ENGINE)
     try:
         return reader(outcome.text())
     except OutputNotUnderstood as error:
@@ -36,20 +31,11 @@ def read(outcome: Outcome, reader: Callable[[str], Answer]) -> Answer | Finding:
         return _unknown(_code_of(reason(outcome)), f"Barman failed: {reason(outcome)}", outcome)
 
 
-def failure_finding(outcome: Outcome) -> Finding:
-    """Why a command could not be run, or not to its end."""
-    code = FindingCode.ENGINE_FAILED if outcome.failure is None else _CODES[outcome.failure]
-    return _unknown(code, f"Barman could not be asked: {redacted(outcome.message) or reason(outcome)}", outcome)
-
-
 def check_ran(outcome: Outcome) -> None:
-    """Raise EngineMissing, EngineTimeout or EngineFailed for a command that did not come to its end by itself."""
-    if outcome.failure is None:
-        return
-    message = redacted(outcome.message) or f"Barman could not be run ({outcome.failure})"
-    hint = f"try by hand: {outcome.command.quoted()}"
-    errors: dict[Failure, type[PgwrapError]] = {Failure.MISSING: EngineMissing, Failure.TIMEOUT: EngineTimeout}
-    raise errors.get(outcome.failure, EngineFailed)(message, hint=hint)
+    """Raise the error for a command that was not run, or not to its end."""
+    if outcome.failure is not None:
+        message = redacted(outcome.message) or f"Barman could not be run ({outcome.failure})"
+        raise failure_error(outcome.failure, outcome, message, _ENGINE)
 
 
 def reason(outcome: Outcome) -> str:

@@ -10,8 +10,8 @@ from pgwrap.domain.facts import Observation
 from pgwrap.domain.model import Cluster, EngineInstance, EngineKind
 from pgwrap.domain.plan import ClusterSettings
 from pgwrap.engines.pgbackrest import backup, commands, observe, postgres
+from pgwrap.engines.pgbackrest.failures import raise_for
 from pgwrap.engines.pgbackrest.output import version_from
-from pgwrap.engines.pgbackrest.trouble import raise_for
 from pgwrap.engines.port import (
     BackupJob,
     BackupRequest,

@@ -7,8 +7,8 @@ from functools import partial
 from pgwrap.domain.command import Command, Outcome
 from pgwrap.domain.facts import BackupType
 from pgwrap.engines.pgbackrest.commands import configuration_arguments
+from pgwrap.engines.pgbackrest.failures import raise_for
 from pgwrap.engines.pgbackrest.output import fraction_done, log_line, new_label, warnings_in
-from pgwrap.engines.pgbackrest.trouble import raise_for
 from pgwrap.engines.port import BackupJob, BackupRequest, BackupResult, Progress
 from pgwrap.errors import EngineUnsupported, OutputNotUnderstood
 

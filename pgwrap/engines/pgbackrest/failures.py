@@ -3,41 +3,21 @@
 from __future__ import annotations
 
 import shlex
-from typing import NoReturn
 
-from pgwrap.domain.command import Command, Failure, Outcome
+from pgwrap.domain.command import Command, Outcome
 from pgwrap.domain.facts import Finding, FindingCode, Severity
+from pgwrap.engines.failures import failure_error, failure_finding
 from pgwrap.engines.pgbackrest.error_codes import LOCK_ACQUIRE, error_code, hint_for
 from pgwrap.engines.pgbackrest.output import ReportedError, reported_error, warnings_in
-from pgwrap.errors import Busy, EngineFailed, EngineMissing, EngineTimeout, OutputNotUnderstood
+from pgwrap.errors import Busy, EngineFailed, OutputNotUnderstood
 
-_CODES = {
-    Failure.MISSING: FindingCode.ENGINE_MISSING,
-    Failure.DENIED: FindingCode.ENGINE_FAILED,
-    Failure.TIMEOUT: FindingCode.ENGINE_TIMEOUT,
-    Failure.TOO_MUCH_OUTPUT: FindingCode.OUTPUT_NOT_UNDERSTOOD,
-    Failure.UNREACHABLE: FindingCode.ENGINE_FAILED,
-    Failure.SKIPPED: FindingCode.NOT_ASKED,
-}
-_HINTS = {
-    Failure.MISSING: "install pgBackRest, or name its program in the spec (engines: … command:)",
-    Failure.DENIED: "check run_as, and that this user may become it",
-    Failure.TIMEOUT: "try the same by hand: a repository or host that does not answer is the usual cause",
-    Failure.TOO_MUCH_OUTPUT: "try the same by hand and look at what it prints",
-    Failure.UNREACHABLE: "check the ssh connection without a password prompt (BatchMode)",
-    Failure.SKIPPED: "leave out --local to ask other hosts, too",
-}
+_ENGINE = "pgBackRest"
 
 
 def trouble_in(outcome: Outcome) -> Finding | None:
     """The reason why this outcome holds no answer; None when the command succeeded."""
     if outcome.failure is not None:
-        return Finding(
-            code=_CODES[outcome.failure],
-            severity=Severity.UNKNOWN,
-            message=_failure_message(outcome),
-            hint=_HINTS[outcome.failure],
-        )
+        return failure_finding(outcome.failure, outcome, _failure_message(outcome), _ENGINE)
     if outcome.exit_code == 0:
         return None
     error = reported_error(outcome)
@@ -50,9 +30,9 @@ def trouble_in(outcome: Outcome) -> Finding | None:
 
 
 def raise_for(outcome: Outcome, cluster: str | None = None) -> None:
-    """Raise EngineMissing, EngineTimeout, EngineFailed or Busy when the command did not succeed."""
+    """Raise EngineMissing, EngineTimeout, OutputNotUnderstood, EngineFailed or Busy where it did not succeed."""
     if outcome.failure is not None:
-        _raise_failure(outcome, outcome.failure, cluster)
+        raise failure_error(outcome.failure, outcome, _failure_message(outcome), _ENGINE, cluster)
     if outcome.exit_code == 0:
         return
     error = reported_error(outcome)
@@ -60,17 +40,6 @@ def raise_for(outcome: Outcome, cluster: str | None = None) -> None:
     if error.code == LOCK_ACQUIRE:
         raise Busy(sentence(outcome, error), hint=hint, cluster=cluster)
     raise EngineFailed(sentence(outcome, error), hint=hint, cluster=cluster, engine_exit=outcome.exit_code)
-
-
-def _raise_failure(outcome: Outcome, failure: Failure, cluster: str | None) -> NoReturn:
-    message, hint = _failure_message(outcome), _HINTS[failure]
-    if failure is Failure.MISSING:
-        raise EngineMissing(message, hint=hint, cluster=cluster)
-    if failure is Failure.TIMEOUT:
-        raise EngineTimeout(message, hint=hint, cluster=cluster)
-    if failure is Failure.TOO_MUCH_OUTPUT:
-        raise OutputNotUnderstood(message, hint=hint, cluster=cluster)
-    raise EngineFailed(message, hint=hint, cluster=cluster)
 
 
 def _failure_message(outcome: Outcome) -> str:
