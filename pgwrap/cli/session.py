@@ -42,6 +42,8 @@ class Session:
     spec_file: str | None = None
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
     runner: ProcessRunner | None = None
+    stopping: bool = False
+    """Whether a signal has struck."""
     output_lost: bool = False
     """Whether standard output could not be written: what is left to say goes to standard error."""
 
@@ -145,7 +147,7 @@ def session(
     except Exception as error:  # noqa: BLE001 - the last line of defence: a runbook gets a sentence, the log the rest
         _apologise(run, error)
     finally:
-        _let_go_of_signals(caught)
+        _let_go_of_signals(run, caught)
 
 
 def _listen(verbose: int) -> None:
@@ -196,9 +198,10 @@ class Signalled(KeyboardInterrupt):
 def _catch_signals(run: Session) -> dict[signal.Signals, Any]:
     """Turn signals into exceptions, and give what was there before; what the caller ignores (nohup) stays ignored."""
 
-    def interrupt(number: int, _frame: FrameType | None) -> NoReturn:
-        for caught in before:  # an impatient second Ctrl-C must not tear the stopping apart
-            signal.signal(caught, signal.SIG_IGN)
+    def interrupt(number: int, _frame: FrameType | None) -> None:
+        if run.stopping:  # an impatient second Ctrl-C must not tear the stopping apart
+            return
+        run.stopping = True
         run.stop()
         raise Signalled(number)
 
@@ -209,11 +212,10 @@ def _catch_signals(run: Session) -> dict[signal.Signals, Any]:
     return before
 
 
-def _let_go_of_signals(before: dict[signal.Signals, Any]) -> None:
+def _let_go_of_signals(run: Session, before: dict[signal.Signals, Any]) -> None:
     """Put back what was there; after an interruption go on ignoring signals to the end, which is near."""
-    for number, handler in before.items():
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, handler)
+    for number, handler in before.items() if not run.stopping else ():
+        signal.signal(number, handler)
 
 
 def _fail(run: Session, error: PgwrapError) -> NoReturn:
