@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from pgwrap.domain.model import Cluster, EngineInstance, Fleet
+from pgwrap.domain.model import Cluster, DrillPolicy, EngineInstance, Fleet
 from pgwrap.engines.port import Remark
 from pgwrap.errors import Location, Problem, SpecError
 from pgwrap.ops.versions import VersionChoice
@@ -18,7 +18,22 @@ def validate(fleet: Fleet, choices: Mapping[EngineInstance, VersionChoice], worl
         for instance, clusters in by_instance(fleet.clusters).items()
         for remark in _review(clusters, choices[instance], world)
     ]
+    remarks += _not_yet(fleet.clusters)
     return in_file_order((*fleet.warnings, *located(fleet, remarks)))
+
+
+def _not_yet(clusters: tuple[Cluster, ...]) -> Iterable[Remark]:
+    """Words that are pgwrap's own to act on, and that this version only reads."""
+    for cluster in clusters:
+        if cluster.schedule.entries:
+            yield _ignored(cluster, "schedule", "installs no timers yet", "cron or a systemd timer runs the backups")
+        if cluster.drill != DrillPolicy():
+            yield _ignored(cluster, "drill", "runs no restore drills yet", "`pgwrap status` names a trial restore")
+
+
+def _ignored(cluster: Cluster, word: str, what: str, hint: str) -> Remark:
+    message = f"read, but this version of pgwrap {what}"
+    return Remark(path=(*cluster.spec_path, word), severity="warning", message=message, hint=hint)
 
 
 def _review(clusters: tuple[Cluster, ...], choice: VersionChoice, world: World) -> Iterable[Remark]:

@@ -12,10 +12,6 @@ from pgwrap.engines.pgbackrest.options import compression_levels
 from pgwrap.engines.pgbackrest.repository import block_is_available, effective_policy, wants_block, wants_bundle
 from pgwrap.engines.port import EngineVersion, Remark
 
-_UNRUN_HOOKS = frozenset(
-    {"before_archive", "after_archive", "before_delete", "after_delete", "before_wal_delete", "after_wal_delete"}
-)
-
 
 def _error(path: Path, message: str, hint: str = "") -> Remark:
     return Remark(path=path, severity="error", message=message, hint=hint)
@@ -145,14 +141,10 @@ def _level_doubt(compression: str | None, level: int | None, path: Path) -> Iter
 
 
 def hook_doubts(cluster: Cluster) -> Iterator[Remark]:
-    """pgBackRest runs no hooks; pgwrap runs some, when it takes the backup itself."""
+    """pgBackRest runs no hooks, and pgwrap runs none yet."""
     for event, _ in cluster.hooks:
         path = (*cluster.spec_path, "hooks", event)
-        if event in _UNRUN_HOOKS:
-            yield _warning(path, "pgBackRest runs no hooks, and pgwrap is not there at that moment; ignored")
-        else:
-            reason = "pgBackRest runs no hooks: this one runs only when pgwrap itself takes the backup or restores"
-            yield _warning(path, reason)
+        yield _warning(path, "pgBackRest runs no hooks, and this version of pgwrap runs none in its place; ignored")
 
 
 _POSTGRES = (("2.45", 15), ("2.46", 16), ("2.53.1", 17), ("2.55", 18), ("2.59", 19))
