@@ -136,7 +136,7 @@ class ProcessRunner:
         return Outcome(
             command=command,
             exit_code=verdict.exit_code,
-            stdout=b"".join(child.stdout),
+            stdout=b"" if verdict.failure is Failure.TOO_MUCH_OUTPUT else b"".join(child.stdout),
             stderr=bytes(child.stderr[-STDERR_KEPT:]),
             failure=verdict.failure,
             message=verdict.message,

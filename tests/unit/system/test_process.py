@@ -118,7 +118,7 @@ def test_descendant_that_keeps_the_pipe_delays_nothing(runner: ProcessRunner) ->
 def test_too_much_output_is_an_error(runner: ProcessRunner) -> None:
     """Output beyond the limit ends the program, and is never taken for complete."""
     outcome = runner.run(Command(argv=("yes",), output_limit=100_000))
-    assert (outcome.failure, outcome.exit_code) == (Failure.TOO_MUCH_OUTPUT, None)
+    assert (outcome.failure, outcome.exit_code, outcome.stdout) == (Failure.TOO_MUCH_OUTPUT, None, b"")
 
 
 def test_output_of_exactly_the_limit_is_fine(runner: ProcessRunner) -> None:
