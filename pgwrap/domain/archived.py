@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from pgwrap.domain.facts import ArchiveContents, Backup, Observation
 from pgwrap.domain.lineage import Lineage, Run, lineages
@@ -56,13 +57,18 @@ def needed_wal(backup: Backup, segment_size: int) -> NeededWal | None:
     """
     if backup.wal_start is None or backup.wal_stop is None:
         return None
-    first, last = segment_of(backup.wal_start, segment_size), segment_of(backup.wal_stop, segment_size)
+    return _between(backup.wal_start, backup.wal_stop, backup.lsn_stop, segment_size)
+
+
+@lru_cache(maxsize=1024)  # one status comes back to the same backup up to nine times
+def _between(start: str, stop: str, lsn_stop: Lsn | None, segment_size: int) -> NeededWal | None:
+    first, last = segment_of(start, segment_size), segment_of(stop, segment_size)
     if first is None or last is None or first.timeline != last.timeline or last.number < first.number:
         return None
-    if backup.lsn_stop == last.start(segment_size) and last.number > first.number:
+    if lsn_stop == last.start(segment_size) and last.number > first.number:
         last = Segment(last.timeline, last.number - 1)
     end = Lsn((last.number + 1) * segment_size)
-    return NeededWal(first=first, last=last, stop=end if backup.lsn_stop is None else backup.lsn_stop)
+    return NeededWal(first=first, last=last, stop=end if lsn_stop is None else lsn_stop)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
