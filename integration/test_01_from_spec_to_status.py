@@ -9,7 +9,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from integration.lab.answers import Json, cluster, codes, status, without_ages
+from integration.lab.answers import cluster, codes, differences, status, while_idle
 from integration.lab.estate import BILLING, ORDERS, Estate
 
 FORMATS = ("table", "wide", "json", "yaml", "csv", "markdown", "nagios", "prometheus")
@@ -96,8 +96,8 @@ def test_status_obeys_its_own_schema(pair: Estate) -> None:
 
 def test_two_looks_differ_in_ages_alone(pair: Estate) -> None:
     """On an unchanged estate only `generated_at` and ages differ between two runs."""
-    first, second = _two_looks(pair)
-    assert without_ages(first) == without_ages(second)
+    first, second = while_idle(pair, lambda: status(pair), lambda: status(pair))
+    assert differences(first, second) == {}
 
 
 def test_status_changes_nothing(pair: Estate) -> None:
@@ -135,20 +135,6 @@ def test_barman_refuses_an_incremental_it_cannot_take(pair: Estate) -> None:
     ran = pair.pgwrap("backup", BILLING, "--type", "incremental", check=False)
     assert ran.exit_code in {4, 5}
     assert {key for key, state in pair.barman.backup_states(BILLING).items() if state != "FAILED"} == before
-
-
-def _two_looks(made: Estate) -> tuple[Json, Json]:
-    """Two answers between which no server wrote WAL: an idle one does so once more, seconds after its last commit."""
-    for _ in range(5):
-        before = _positions(made)
-        looks = (status(made), status(made))
-        if _positions(made) == before:
-            return looks
-    raise TimeoutError("the servers write WAL all the time")
-
-
-def _positions(made: Estate) -> list[str]:
-    return [server.sql("select pg_current_wal_insert_lsn()") for server in made.servers.values()]
 
 
 def _files(directory: Path) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -32,11 +33,47 @@ def codes(entry: Json, *, least: str = "warning") -> set[str]:
     return {finding["code"] for finding in entry["findings"] if least == "ok" or finding["severity"] != "ok"}
 
 
+def while_idle(estate: Estate, *looks: Callable[[], Json]) -> tuple[Json, ...]:
+    """Answers between which no WAL was written or streamed: an idle server writes once more, seconds after a commit."""
+    for _ in range(5):
+        before = _positions(estate)
+        answers = tuple(look() for look in looks)
+        if _positions(estate) == before:
+            return answers
+    raise TimeoutError("the servers write WAL all the time")
+
+
+def _positions(estate: Estate) -> list[str]:
+    query = "select pg_current_wal_insert_lsn(), (select array_agg(write_lsn) from pg_stat_replication)"
+    return [server.sql(query) for server in estate.servers.values()]
+
+
 def without_ages(value: Any) -> Any:
     """The same JSON value without the fields that grow by themselves."""
     if isinstance(value, dict):
         return {key: without_ages(item) for key, item in value.items() if key not in AGES}
     return [without_ages(item) for item in value] if isinstance(value, list) else value
+
+
+def differences(one: Json, other: Json) -> dict[str, tuple[Any, Any]]:
+    """Where two answers differ, by path, leaving out the fields that grow by themselves."""
+    first, second = dict(_leaves(without_ages(one))), dict(_leaves(without_ages(other)))
+    return {
+        path: (first.get(path), second.get(path))
+        for path in sorted(first.keys() | second.keys())
+        if first.get(path) != second.get(path)
+    }
+
+
+def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from _leaves(item, f"{path}.{key}")
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _leaves(item, f"{path}[{index}]")
+    else:
+        yield path, value
 
 
 def intervals(entry: Json) -> list[tuple[str, str | None, int, str]]:
