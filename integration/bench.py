@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import compileall
 import json
 import os
 import platform
@@ -22,11 +23,12 @@ from integration.lab.machine import CHECKOUT, Machine, NothingToRun, discover
 from integration.lab.process import ProgramFailed, run
 from integration.lab.room import Room, room, terminate_as_interrupt
 from integration.seed import CATALOGS, Pair, plant, running
+from pgwrap import __file__ as package
 from pgwrap.system.process import ProcessRunner
 
 PGWRAP = str(Path(sys.prefix) / "bin" / "pgwrap")
 MEASURED = (sys.executable, "-P", str(CHECKOUT / "integration" / "measured.py"))
-MEBIBYTE = 1 << 20
+MEGABYTE = 1_000_000
 HELP_RUNS = 9
 DEADLINE = 600.0
 MARKS = ("<!-- make bench: begin -->", "<!-- make bench: end -->")
@@ -52,6 +54,14 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Took:
+    """Wall seconds, and CPU seconds of a command with all that it started."""
+
+    wall: Sample
+    cpu: Sample
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
     """One promise: what was measured, against what, and whether it holds."""
 
@@ -60,12 +70,14 @@ class Figure:
     measured: str
     against: str = ""
     ratio: float | None = None
-    holds: bool
+    holds: bool | None
+    """None: told for the reader, nothing is promised."""
 
     def cells(self) -> tuple[str, ...]:
         """A row of the table."""
         ratio = "" if self.ratio is None else f"{self.ratio:.2f}"
-        return self.name, self.limit, self.measured, self.against, ratio, "holds" if self.holds else "MISSED"
+        verdict = {True: "holds", False: "MISSED", None: ""}[self.holds]
+        return self.name, self.limit, self.measured, self.against, ratio, verdict
 
 
 HEADER = ("figure", "limit", "measured: median (range)", "compared with", "ratio", "verdict")
@@ -80,17 +92,19 @@ def main() -> int:
     except (NothingToRun, LookupError) as missing:
         print(f"bench: {missing}; it needs PostgreSQL and both engines", file=sys.stderr)
         return 2
+    compileall.compile_dir(Path(package).parent, quiet=1)  # as pip does when it installs a wheel
+    load = os.getloadavg()[0]
     try:
         with terminate_as_interrupt(), room(machine, "bench") as place:
             figures = tuple(measure(place, options.repeat, options.only))
     except ProgramFailed as failed:
         print(f"bench: {failed}", file=sys.stderr)
         return 2
-    report = "\n".join((facts(machine, options.repeat), "", table(figures)))
+    report = "\n".join((facts(machine, options.repeat, load), "", table(figures)))
     print(f"\n{report}")
     if options.write:
         write(options.write, report)
-    return 0 if all(figure.holds for figure in figures) else 1
+    return 1 if any(figure.holds is False for figure in figures) else 0
 
 
 def _arguments() -> argparse.Namespace:
@@ -141,7 +155,7 @@ def pair_figures(pair: Pair, repeat: int) -> Iterator[Figure]:
         },
         repeat,
     )
-    took, parallel, sequential = times["pgwrap"], times["parallel"], times["sequential"]
+    took, parallel, sequential = (times[name].wall for name in ("pgwrap", "parallel", "sequential"))
     yield Figure(
         name="status, 2 clusters",
         limit="1.15 x + 0.2 s",
@@ -157,6 +171,15 @@ def pair_figures(pair: Pair, repeat: int) -> Iterator[Figure]:
         against=f"five commands one by one: {sequential.text('s', 2)}",
         ratio=took.median / sequential.median,
         holds=took.median <= 0.6 * sequential.median,
+    )
+    spent = {name: each.cpu for name, each in times.items()}
+    yield Figure(
+        name="CPU of all processes, 2 clusters",
+        limit="",
+        measured=spent["pgwrap"].text("s", 2),
+        against=f"in parallel {spent['parallel'].text('s', 2)}, one by one {spent['sequential'].text('s', 2)}",
+        ratio=spent["pgwrap"].median / spent["parallel"].median,
+        holds=None,
     )
 
 
@@ -177,7 +200,7 @@ def fleet_figures(place: Room, fleets: Mapping[int, Fleet], repeat: int) -> Iter
     meters = {size: Meter(place, fleet) for size, fleet in fleets.items()}
     contenders: dict[str, Contender] = {f"{size}": meter.status for size, meter in meters.items()}
     times = interleaved({**contenders, "bare": bare(place, "fleet.sh", script)}, repeat)
-    took, parallel = times[f"{largest}"], times["bare"]
+    took, parallel = times[f"{largest}"].wall, times["bare"].wall
     yield Figure(
         name=f"status, {clusters} clusters",
         limit="1.3 x",
@@ -186,11 +209,11 @@ def fleet_figures(place: Room, fleets: Mapping[int, Fleet], repeat: int) -> Iter
         ratio=took.median / parallel.median,
         holds=took.median <= 1.3 * parallel.median,
     )
-    peak = Sample(tuple(each / MEBIBYTE for each in meters[largest].peaks))
+    peak = Sample(tuple(each / MEGABYTE for each in meters[largest].peaks))
     yield Figure(
         name=f"memory, {clusters} clusters",
-        limit="150 MiB",
-        measured=peak.text("MiB", 0),
+        limit="150 MB",
+        measured=peak.text("MB", 0),
         holds=max(peak.values) <= 150,
     )
     yield growth({fleets[size].backups: Sample(tuple(meter.seconds)) for size, meter in meters.items()})
@@ -240,15 +263,23 @@ class Meter:
         return wall
 
 
-def interleaved(contenders: Mapping[str, Contender], repeat: int) -> dict[str, Sample]:
+def interleaved(contenders: Mapping[str, Contender], repeat: int) -> dict[str, Took]:
     """Every contender in turn, `repeat` times over, so that what else the machine does meets all of them."""
-    values: dict[str, list[float]] = {name: [] for name in contenders}
+    wall: dict[str, list[float]] = {name: [] for name in contenders}
+    cpu: dict[str, list[float]] = {name: [] for name in contenders}
     for round_number in range(repeat):
         for name, contender in contenders.items():
-            values[name].append(contender())
-        latest = ", ".join(f"{name} {each[-1]:.2f} s" for name, each in values.items())
+            before = _children_seconds()
+            wall[name].append(contender())
+            cpu[name].append(_children_seconds() - before)
+        latest = ", ".join(f"{name} {each[-1]:.2f} s" for name, each in wall.items())
         say(f"  {round_number + 1}: {latest}")
-    return {name: Sample(tuple(each)) for name, each in values.items()}
+    return {name: Took(wall=Sample(tuple(wall[name])), cpu=Sample(tuple(cpu[name]))) for name in contenders}
+
+
+def _children_seconds() -> float:
+    times = os.times()
+    return times.children_user + times.children_system
 
 
 def status(fleet: Fleet, program: tuple[str, ...], *options: str) -> float:
@@ -304,12 +335,12 @@ def say(text: str) -> None:
     print(f"bench: {text}", file=sys.stderr, flush=True)
 
 
-def facts(machine: Machine, repeat: int) -> str:
-    """What it was measured on."""
+def facts(machine: Machine, repeat: int, load: float) -> str:
+    """What it was measured on, and how busy that was before."""
     processors = os.cpu_count()
     return (
         f"Measured on {machine.summary()}, Python {platform.python_version()}, {processors} processors"
-        f" ({_processor()}); medians of {repeat} interleaved runs."
+        f" ({_processor()}), load {load:.1f} before the start; medians of {repeat} interleaved runs."
     )
 
 
