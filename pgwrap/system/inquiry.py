@@ -7,10 +7,10 @@ privileges or on a standby, and then only that fact stays unknown.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 
 from pgwrap.domain.facts import Archiver, PostgresView, ReplicationSlot
-from pgwrap.domain.wal import Lsn, Timeline
+from pgwrap.domain.wal import Timeline
+from pgwrap.text.json_fields import Fields
 
 SETTINGS = (
     "archive_command",
@@ -68,111 +68,64 @@ def view_of(answer: Mapping[str, object]) -> PostgresView:
 
     ValueError when it is none of ours.
     """
-    error = _text(answer, "error")
+    fields = Fields("the answer", answer)
+    error = fields.optional_text("error")
     if error is not None:
         return unreachable(error)
-    position = _text(answer, "position")
+    if "slots" not in answer:  # `SERVER` always has some, or an empty list
+        raise fields.wrong("slots", "there")
     return PostgresView(
         reachable=True,
-        version=_text(answer, "version"),
-        version_number=_number(answer, "version_number"),
-        system_identifier=_text(answer, "system_identifier"),
-        in_recovery=_truth(answer, "in_recovery"),
-        timeline=_timeline(answer),
-        data_checksums=_truth(answer, "data_checksums"),
-        archiver=_archiver(_fields(answer, "archiver")),
-        current_lsn=Lsn.parse(position) if position else None,
-        wal_segment_size=_number(answer, "wal_segment_size"),
-        ready_segments=_number(answer, "ready"),
-        clock=_moment(answer, "clock"),
-        settings=tuple(sorted((name, str(value)) for name, value in _fields(answer, "settings").items())),
-        slots=tuple(_slot(slot) for slot in _rows(answer, "slots")),
+        version=fields.optional_text("version"),
+        version_number=fields.optional_integer("version_number"),
+        system_identifier=fields.optional_text("system_identifier"),
+        in_recovery=fields.optional_flag("in_recovery"),
+        timeline=_timeline(fields),
+        data_checksums=fields.optional_flag("data_checksums"),
+        archiver=_archiver(_row(fields, "archiver")),
+        current_lsn=fields.optional_lsn("position"),
+        wal_segment_size=fields.optional_integer("wal_segment_size"),
+        ready_segments=fields.optional_integer("ready"),
+        clock=fields.optional_moment("clock"),
+        settings=tuple(sorted((name, str(value)) for name, value in _row(fields, "settings").values.items())),
+        slots=tuple(_slot(slot) for slot in fields.children("slots")),
     )
 
 
-def _timeline(answer: Mapping[str, object]) -> Timeline | None:
+def _row(fields: Fields, key: str) -> Fields:
+    """A row, empty where there is none: PostgreSQL's json_object_agg makes null of no rows."""
+    return Fields(key, {}) if fields.values.get(key) is None else fields.child(key)
+
+
+def _timeline(fields: Fields) -> Timeline | None:
     """A primary's is that of the segment it writes; a standby's is what it receives, else its last checkpoint's.
 
     A primary's checkpoint would be wrong: after a promotion it tells the old timeline until the next one is done.
     """
-    segment = _text(answer, "segment")
+    segment = fields.optional_text("segment")
     if segment:
         return Timeline(int(segment[:8], 16))
-    known = _number(answer, "received_timeline") or _number(answer, "checkpoint_timeline")
+    known = fields.optional_integer("received_timeline") or fields.optional_integer("checkpoint_timeline")
     return Timeline(known) if known else None
 
 
-def _archiver(row: Mapping[str, object]) -> Archiver | None:
-    if not row:
+def _archiver(row: Fields) -> Archiver | None:
+    if not row.values:
         return None
     return Archiver(
-        last_archived_wal=_text(row, "last_archived_wal"),
-        last_archived_at=_moment(row, "last_archived_time"),
-        last_failed_wal=_text(row, "last_failed_wal"),
-        last_failed_at=_moment(row, "last_failed_time"),
-        failed_count=_number(row, "failed_count") or 0,
+        last_archived_wal=row.optional_text("last_archived_wal"),
+        last_archived_at=row.optional_moment("last_archived_time"),
+        last_failed_wal=row.optional_text("last_failed_wal"),
+        last_failed_at=row.optional_moment("last_failed_time"),
+        failed_count=row.optional_integer("failed_count") or 0,
     )
 
 
-def _slot(row: Mapping[str, object]) -> ReplicationSlot:
+def _slot(row: Fields) -> ReplicationSlot:
     return ReplicationSlot(
-        name=_text(row, "slot_name") or "",
-        active=bool(_truth(row, "active")),
-        restart_lsn=_lsn(row, "restart_lsn"),
-        written_lsn=_lsn(row, "write_lsn"),
-        write_lag_seconds=_seconds(row, "write_lag"),
+        name=row.optional_text("slot_name") or "",
+        active=bool(row.optional_flag("active")),
+        restart_lsn=row.optional_lsn("restart_lsn"),
+        written_lsn=row.optional_lsn("write_lsn"),
+        write_lag_seconds=row.optional_number("write_lag"),
     )
-
-
-def _lsn(row: Mapping[str, object], name: str) -> Lsn | None:
-    text = _text(row, name)
-    return Lsn.parse(text) if text else None
-
-
-def _seconds(row: Mapping[str, object], name: str) -> float | None:
-    value = row.get(name)
-    if value is None or (isinstance(value, int | float) and not isinstance(value, bool)):
-        return None if value is None else float(value)
-    raise ValueError(f"{name} is not a number of seconds: {value!r}")
-
-
-def _text(row: Mapping[str, object], name: str) -> str | None:
-    value = row.get(name)
-    if value is None or isinstance(value, str):
-        return value
-    raise ValueError(f"{name} is not text: {value!r}")
-
-
-def _number(row: Mapping[str, object], name: str) -> int | None:
-    value = row.get(name)
-    if value is None or (isinstance(value, int) and not isinstance(value, bool)):
-        return value
-    raise ValueError(f"{name} is not a whole number: {value!r}")
-
-
-def _truth(row: Mapping[str, object], name: str) -> bool | None:
-    value = row.get(name)
-    if value is None or isinstance(value, bool):
-        return value
-    raise ValueError(f"{name} is not true or false: {value!r}")
-
-
-def _moment(row: Mapping[str, object], name: str) -> datetime | None:
-    text = _text(row, name)
-    return datetime.fromisoformat(text).astimezone(UTC) if text else None
-
-
-def _fields(row: Mapping[str, object], name: str) -> dict[str, object]:
-    value = row.get(name)
-    if value is None:
-        return {}
-    if isinstance(value, dict):
-        return value
-    raise ValueError(f"{name} is not an object: {value!r}")
-
-
-def _rows(row: Mapping[str, object], name: str) -> tuple[dict[str, object], ...]:
-    value = row.get(name)
-    if isinstance(value, list) and all(isinstance(item, dict) for item in value):
-        return tuple(value)
-    raise ValueError(f"{name} is not a list of objects: {value!r}")

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from pgwrap.domain.facts import BackupType
 from pgwrap.domain.wal import Lsn
 from pgwrap.errors import OutputNotUnderstood
+from pgwrap.text.json_fields import Fields, WrongField, fields_of
 
 _DECODER = json.JSONDecoder(strict=False)
 _SPACE = re.compile(r"\s*")
@@ -106,7 +107,10 @@ def stanzas_from(stdout: bytes) -> tuple[StanzaInfo, ...]:
     that are not UTF-8.
     """
     stanzas = enumerate(_decoded(stdout.decode(errors="replace")))
-    return tuple(_stanza(_object(value, f"info[{index}]")) for index, value in stanzas)
+    try:
+        return tuple(_stanza(fields_of(value, f"info[{index}]")) for index, value in stanzas)
+    except WrongField as error:
+        raise OutputNotUnderstood(f"in the answer of `info`, {error}") from error
 
 
 def _decoded(text: str) -> Iterator[object]:
@@ -142,99 +146,7 @@ def _excerpt(text: str) -> str:
     return repr(text.strip()[:120]) if text.strip() else "nothing"
 
 
-@dataclass(frozen=True, slots=True)
-class _Object:
-    """A JSON object with its place in the answer: each reader checks the type of what it returns."""
-
-    place: str
-    values: Mapping[str, object]
-
-    def wrong(self, key: str, wanted: str) -> OutputNotUnderstood:
-        return OutputNotUnderstood(f"in the answer of `info`, {self.place}.{key} is not {wanted}")
-
-    def text(self, key: str) -> str:
-        value = self.optional_text(key)
-        if value is None:
-            raise self.wrong(key, "a text")
-        return value
-
-    def optional_text(self, key: str) -> str | None:
-        value = self.values.get(key)
-        if value is not None and not isinstance(value, str):
-            raise self.wrong(key, "a text")
-        return value
-
-    def integer(self, key: str) -> int:
-        value = self.optional_integer(key)
-        if value is None:
-            raise self.wrong(key, "a whole number")
-        return value
-
-    def optional_integer(self, key: str) -> int | None:
-        value = self.values.get(key)
-        if value is not None and (not isinstance(value, int) or isinstance(value, bool)):
-            raise self.wrong(key, "a whole number")
-        return value
-
-    def optional_flag(self, key: str) -> bool | None:
-        value = self.values.get(key)
-        if value is not None and not isinstance(value, bool):
-            raise self.wrong(key, "true or false")
-        return value
-
-    def optional_lsn(self, key: str) -> Lsn | None:
-        text = self.optional_text(key)
-        try:
-            return None if text is None else Lsn.parse(text)
-        except ValueError as error:
-            raise self.wrong(key, "a WAL position") from error
-
-    def moment(self, key: str) -> datetime:
-        try:
-            return datetime.fromtimestamp(self.integer(key), UTC)
-        except (ValueError, OverflowError, OSError) as error:
-            raise self.wrong(key, "a time") from error
-
-    def child(self, key: str) -> _Object:
-        value = self.values.get(key, {})
-        if not isinstance(value, dict):
-            raise self.wrong(key, "an object")
-        return _Object(f"{self.place}.{key}", value)
-
-    def children(self, key: str) -> Iterator[_Object]:
-        return _entries(self.values.get(key, []), f"{self.place}.{key}")
-
-    def texts(self, key: str) -> tuple[str, ...]:
-        value = self.values.get(key)
-        if value is None:
-            return ()
-        if not isinstance(value, list):
-            raise self.wrong(key, "a list of texts")
-        return tuple(self._is_text(key, item) for item in value)
-
-    def pairs(self, key: str) -> tuple[tuple[str, str], ...]:
-        return tuple((name, self._is_text(key, value)) for name, value in self.child(key).values.items())
-
-    def _is_text(self, key: str, value: object) -> str:
-        if not isinstance(value, str):
-            raise self.wrong(key, "made of texts")
-        return value
-
-
-def _entries(value: object, place: str) -> Iterator[_Object]:
-    if not isinstance(value, list):
-        raise OutputNotUnderstood(f"in the answer of `info`, {place} is not a list")
-    for index, entry in enumerate(value):
-        yield _object(entry, f"{place}[{index}]")
-
-
-def _object(value: object, place: str) -> _Object:
-    if not isinstance(value, dict):
-        raise OutputNotUnderstood(f"in the answer of `info`, {place} is not an object")
-    return _Object(place, value)
-
-
-def _stanza(entry: _Object) -> StanzaInfo:
+def _stanza(entry: Fields) -> StanzaInfo:
     status = entry.child("status")
     lock = status.child("lock")
     return StanzaInfo(
@@ -251,7 +163,7 @@ def _stanza(entry: _Object) -> StanzaInfo:
     )
 
 
-def _repository(entry: _Object) -> RepositoryInfo:
+def _repository(entry: Fields) -> RepositoryInfo:
     status = entry.child("status")
     return RepositoryInfo(
         key=entry.integer("key"),
@@ -261,7 +173,7 @@ def _repository(entry: _Object) -> RepositoryInfo:
     )
 
 
-def _database(entry: _Object) -> DatabaseInfo:
+def _database(entry: Fields) -> DatabaseInfo:
     return DatabaseInfo(
         id=entry.integer("id"),
         repository_key=entry.integer("repo-key"),
@@ -270,7 +182,7 @@ def _database(entry: _Object) -> DatabaseInfo:
     )
 
 
-def _archive(entry: _Object) -> ArchiveInfo:
+def _archive(entry: Fields) -> ArchiveInfo:
     database = entry.child("database")
     return ArchiveInfo(
         id=entry.text("id"),
@@ -281,7 +193,7 @@ def _archive(entry: _Object) -> ArchiveInfo:
     )
 
 
-def _backup(entry: _Object) -> BackupInfo:
+def _backup(entry: Fields) -> BackupInfo:
     database, timestamp, archive = entry.child("database"), entry.child("timestamp"), entry.child("archive")
     lsn, sizes = entry.child("lsn"), entry.child("info")
     return BackupInfo(
@@ -289,8 +201,8 @@ def _backup(entry: _Object) -> BackupInfo:
         type=_backup_type(entry),
         repository_key=database.integer("repo-key"),
         database_id=database.integer("id"),
-        started_at=timestamp.moment("start"),
-        stopped_at=timestamp.moment("stop"),
+        started_at=timestamp.epoch("start"),
+        stopped_at=timestamp.epoch("stop"),
         prior=entry.optional_text("prior"),
         reference=entry.texts("reference"),
         wal_start=archive.optional_text("start"),
@@ -305,14 +217,14 @@ def _backup(entry: _Object) -> BackupInfo:
     )
 
 
-def _backup_type(entry: _Object) -> BackupType:
+def _backup_type(entry: Fields) -> BackupType:
     try:
         return _TYPES[entry.text("type")]
     except KeyError as error:
         raise entry.wrong("type", f"one of {', '.join(_TYPES)}") from error
 
 
-def _lock(entry: _Object) -> LockInfo:
+def _lock(entry: Fields) -> LockInfo:
     return LockInfo(
         held=entry.optional_flag("held") or False,
         total_bytes=entry.optional_integer("size"),
