@@ -62,7 +62,7 @@ def _round_of(command: str) -> tuple[str, int]:
         for number, pattern in enumerate(rounds):
             if engine in command and re.search(pattern, command):
                 return engine, number
-    raise NoRound(command)
+    raise NoRound(f"this comparison does not know when to run: {command}")
 
 
 def parallel_script(calls: Calls, at_once: int) -> str:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from integration.bare import Calls, calls_in, engine_commands, parallel_script, sequential_script
+from integration.bare import Calls, NoRound, calls_in, engine_commands, parallel_script, sequential_script
 from integration.fleet import SERVERS, STANZAS, Fleet, grown_fleet, pair_fleet
 from integration.lab.machine import CHECKOUT, Machine, NothingToRun, discover
 from integration.lab.process import ProgramFailed, run
@@ -97,7 +97,7 @@ def main() -> int:
     try:
         with terminate_as_interrupt(), room(machine, "bench") as place:
             figures = tuple(measure(place, options.repeat, options.only))
-    except ProgramFailed as failed:
+    except (ProgramFailed, TimeoutError, NoRound) as failed:
         print(f"bench: {failed}", file=sys.stderr)
         return 2
     report = "\n".join((facts(machine, options.repeat, load), "", table(figures)))
