@@ -388,6 +388,8 @@ class ClusterStatus:
     engine_version: str | None
     engine_name: str
     severity: Severity
+    read: bool = True
+    """Whether the engine told of it, be it in part. False: an empty list of backups means nothing."""
     sources: tuple[Source, ...]
     findings: tuple[Finding, ...]
     postgres: PostgresView | None = None

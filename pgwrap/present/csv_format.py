@@ -16,7 +16,6 @@ from pgwrap.present.summary import (
     gap_segments,
     newest_backup,
     stored_bytes,
-    was_read,
     worst_first,
 )
 from pgwrap.present.wide import postgres_version
@@ -63,7 +62,7 @@ def _backups(cluster: ClusterStatus, presentation: Presentation) -> Cells:
     newest, full = newest_backup(cluster.backups), newest_backup(cluster.backups, "full")
     stopped = newest.stopped_at if newest else None
     return {
-        "backups": len(cluster.backups) if was_read(cluster) else None,
+        "backups": len(cluster.backups) if cluster.read else None,
         "newest_backup_id": newest.id if newest else None,
         "newest_backup_type": newest.type if newest else None,
         "newest_backup_stopped_at": stopped,

@@ -14,7 +14,7 @@ from pgwrap.present.encode import Json, encode
 
 OutcomeName: TypeAlias = Literal["success", "partial", "error"]
 
-UNREAD = frozenset(
+_UNREAD = frozenset(
     {
         FindingCode.ENGINE_MISSING,
         FindingCode.ENGINE_FAILED,
@@ -81,5 +81,5 @@ def unread_errors(fleet: FleetStatus) -> tuple[ErrorEntry, ...]:
         ErrorEntry(code=finding.code, message=finding.message, hint=finding.hint, cluster=cluster.name)
         for cluster in fleet.clusters
         for finding in cluster.findings
-        if finding.code in UNREAD and finding.severity is Severity.UNKNOWN
+        if finding.code in _UNREAD and finding.severity is Severity.UNKNOWN
     )

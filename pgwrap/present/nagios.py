@@ -13,7 +13,7 @@ from pgwrap.errors import PgwrapError
 from pgwrap.present.findings import sentence, shown_findings
 from pgwrap.present.harmless import nagios
 from pgwrap.present.presentation import Presentation
-from pgwrap.present.summary import newest_backup, objective, severity_counts, was_read, worst_first
+from pgwrap.present.summary import newest_backup, objective, severity_counts, worst_first
 from pgwrap.present.table import newest_backup_cell, recoverable_cell
 
 EXIT_UNKNOWN = 3
@@ -80,7 +80,7 @@ def _performance(cluster: ClusterStatus, presentation: Presentation) -> Iterable
     yield f"{_label(cluster, 'wal_lag')}={_seconds(cluster.wal.lag_seconds)}{_limit(cluster, 'rpo')}"
     if cluster.wal.lag_bytes is not None:
         yield f"{_label(cluster, 'wal_lag_bytes')}={cluster.wal.lag_bytes}B"
-    yield f"{_label(cluster, 'backups')}={len(cluster.backups) if was_read(cluster) else _NOT_DETERMINED};;;0"
+    yield f"{_label(cluster, 'backups')}={len(cluster.backups) if cluster.read else _NOT_DETERMINED};;;0"
 
 
 def _label(cluster: ClusterStatus, what: str) -> str:

@@ -15,7 +15,7 @@ from typing import TypeAlias
 from pgwrap.domain.facts import Backup, ClusterStatus, FleetStatus, ObjectiveStatus, PostgresView, RecoverableInterval
 from pgwrap.present.harmless import visible
 from pgwrap.present.presentation import Presentation
-from pgwrap.present.summary import WORST_FIRST, best_interval, finding_counts, newest_backup, wal_was_listed, was_read
+from pgwrap.present.summary import WORST_FIRST, best_interval, finding_counts, newest_backup, wal_was_listed
 
 Number: TypeAlias = int | float
 Labels: TypeAlias = tuple[tuple[str, str], ...]
@@ -208,7 +208,7 @@ FAMILIES = (
     Family(
         name="pgwrap_up",
         help="Whether the engine could be asked about the cluster (1) or not (0).",
-        samples=_of_cluster(lambda cluster: int(was_read(cluster))),
+        samples=_of_cluster(lambda cluster: int(cluster.read)),
     ),
     Family(
         name="pgwrap_severity",

@@ -15,7 +15,6 @@ from pgwrap.domain.facts import (
     RecoverableInterval,
     Severity,
 )
-from pgwrap.present.envelope import UNREAD
 
 WORST_FIRST = tuple(sorted(Severity, key=lambda severity: -severity.rank))
 
@@ -29,13 +28,6 @@ def severity_counts(severities: Iterable[Severity]) -> str:
     """How many there are of each severity, the worst first: `1 critical, 2 ok`."""
     counts = Counter(severities)
     return ", ".join(f"{counts[severity]} {severity}" for severity in WORST_FIRST if counts[severity])
-
-
-def was_read(cluster: ClusterStatus) -> bool:
-    """Whether the engine told of the cluster, be it in part: without that, an empty list of backups means nothing."""
-    if cluster.repositories or cluster.backups or cluster.wal.archives:
-        return True
-    return not any(finding.code in UNREAD and finding.severity is Severity.UNKNOWN for finding in cluster.findings)
 
 
 def newest_backup(backups: Iterable[Backup], kind: BackupType | None = None) -> Backup | None:
@@ -55,7 +47,7 @@ def best_interval(intervals: Iterable[RecoverableInterval]) -> RecoverableInterv
 
 def wal_was_listed(cluster: ClusterStatus, repository: str | None = None) -> bool:
     """Whether somebody could look for gaps, in one repository or in all: without that, no gap means nothing."""
-    return was_read(cluster) and not any(
+    return cluster.read and not any(
         finding.code is FindingCode.WAL_UNKNOWN and (repository is None or finding.repository in (None, repository))
         for finding in cluster.findings
     )

@@ -14,7 +14,7 @@ from pgwrap.present.detail import cluster_detail
 from pgwrap.present.findings import finding_lines, shown_findings
 from pgwrap.present.harmless import harmless
 from pgwrap.present.presentation import Presentation
-from pgwrap.present.summary import best_interval, newest_backup, severity_counts, was_read, worst_first
+from pgwrap.present.summary import best_interval, newest_backup, severity_counts, worst_first
 from pgwrap.text.columns import columns, cut, wrap
 from pgwrap.text.tables import table
 
@@ -75,7 +75,7 @@ def newest_backup_cell(cluster: ClusterStatus, presentation: Presentation) -> st
     """Type and age of the newest backup; `none` only when the engine could be asked."""
     backup = newest_backup(cluster.backups)
     if backup is None:
-        return "none" if was_read(cluster) else NOT_KNOWN
+        return "none" if cluster.read else NOT_KNOWN
     return f"{_SHORT_TYPES.get(backup.type, backup.type)} {age(backup.stopped_at, presentation.now)}"
 
 
@@ -83,7 +83,7 @@ def recoverable_cell(cluster: ClusterStatus) -> str:
     """From when to when any moment can be restored, in the interval that reaches furthest."""
     interval = best_interval(cluster.recoverable)
     if interval is None:
-        return "nothing" if was_read(cluster) else NOT_KNOWN
+        return "nothing" if cluster.read else NOT_KNOWN
     return window(interval.from_, interval.to)
 
 

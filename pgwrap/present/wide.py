@@ -8,7 +8,7 @@ from pgwrap.present.colour import severity_word
 from pgwrap.present.detail import cluster_detail
 from pgwrap.present.harmless import harmless
 from pgwrap.present.presentation import Presentation
-from pgwrap.present.summary import best_interval, gap_segments, newest_backup, stored_bytes, was_read, worst_first
+from pgwrap.present.summary import best_interval, gap_segments, newest_backup, stored_bytes, worst_first
 from pgwrap.present.table import finding_blocks, newest_backup_cell, recoverable_cell, summary_line
 from pgwrap.text.tables import table
 
@@ -61,7 +61,7 @@ def postgres_version(cluster: ClusterStatus) -> str | None:
 def _backups(cluster: ClusterStatus, presentation: Presentation) -> tuple[str, ...]:
     newest, full = newest_backup(cluster.backups), newest_backup(cluster.backups, "full")
     return (
-        str(len(cluster.backups)) if was_read(cluster) else NOT_KNOWN,
+        str(len(cluster.backups)) if cluster.read else NOT_KNOWN,
         newest_backup_cell(cluster, presentation),
         newest.id if newest else "",
         age(full.stopped_at, presentation.now) if full else "",

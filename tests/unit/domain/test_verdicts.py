@@ -193,12 +193,28 @@ def test_unread_cluster_is_unknown_and_claims_nothing(case: Case) -> None:
 
     status = case.status()
 
-    assert UNKNOWN == status.severity
+    assert (UNKNOWN, False) == (status.severity, status.read)
     assert ((), (), (), ()) == (status.backups, status.recoverable, status.wal.archives, status.wal.gaps)
     assert {UNKNOWN} == {objective.severity for objective in status.objectives}
     assert status.retention.satisfied is None
     assert case.postgres == status.postgres
     assert C.ENGINE_FAILED in {finding.code for finding in status.findings}
+
+
+def test_a_cluster_that_was_read_in_part_was_read(case: Case) -> None:
+    """A doubt about one thing does not take back the backups that were told."""
+    doubt = Finding(code=C.OUTPUT_NOT_UNDERSTOOD, severity=UNKNOWN, message="one line was not understood")
+    case.observed(findings=(doubt,))
+
+    assert case.status().read
+
+
+def test_repositories_that_cannot_be_read_are_not_an_answer(case: Case) -> None:
+    """That they are there says nothing of what is in them."""
+    case.observed(read=False)
+
+    assert case.status().repositories
+    assert not case.status().read
 
 
 def test_critical_finding_outranks_unknown(case: Case) -> None:

@@ -356,6 +356,7 @@ def ledger() -> ClusterStatus:
         engine_version=None,
         engine_name="ledger",
         severity=Severity.UNKNOWN,
+        read=False,
         sources=(Source(engine="pgbackrest", engine_version=None, engine_name="ledger"),),
         findings=(
             Finding(

@@ -87,8 +87,8 @@ def test_an_unreachable_server_is_an_object_with_its_error() -> None:
 def test_a_cluster_has_its_keys_in_the_order_of_the_contract(fleet: FleetStatus) -> None:
     """Readers find the same thing in the same place."""
     expected = (
-        "name engine engine_version engine_name severity sources findings postgres running repositories backups wal "
-        "recoverable retention objectives schedule last_drill"
+        "name engine engine_version engine_name severity read sources findings postgres running repositories backups "
+        "wal recoverable retention objectives schedule last_drill"
     )
 
     assert expected.split() == list(encode(fleet.clusters[0]))  # type: ignore[arg-type]

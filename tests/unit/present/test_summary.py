@@ -5,23 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from pgwrap.domain.facts import Finding, FindingCode, FleetStatus, Severity
-from pgwrap.present.summary import gap_segments, newest_backup, stored_bytes, was_read
-
-DOUBT = Finding(
-    code=FindingCode.OUTPUT_NOT_UNDERSTOOD, severity=Severity.UNKNOWN, message="one line was not understood"
-)
-
-
-def test_a_cluster_without_an_answer_was_not_read(fleet: FleetStatus) -> None:
-    """The engine's timeout is why its list of backups is empty."""
-    assert not was_read(fleet.clusters[2])
-
-
-def test_a_cluster_that_was_read_in_part_was_read(fleet: FleetStatus) -> None:
-    """A doubt about one thing does not take back the backups that were told."""
-    orders = fleet.clusters[0]
-
-    assert was_read(replace(orders, findings=(DOUBT,)))
+from pgwrap.present.summary import gap_segments, newest_backup, stored_bytes
 
 
 def test_gaps_are_not_known_where_wal_could_not_be_listed(fleet: FleetStatus) -> None:
