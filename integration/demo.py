@@ -67,6 +67,9 @@ def main() -> int:
         except (ProgramFailed, TimeoutError) as failure:
             print(f"\ndemo: this went wrong: {failure}", file=sys.stderr)
             return 1
+        except KeyboardInterrupt:
+            print(f"\ndemo: interrupted; servers stopped, {place} removed", file=sys.stderr)
+            return 130
     return close(stage, place, chosen, healthy=healthy)
 
 
