@@ -232,10 +232,18 @@ def _fail(run: Session, error: PgwrapError) -> NoReturn:
 
         run.answer(nagios_failure(error))
     else:
-        typer.echo(f"pgwrap: {error.message}", err=True)
-        if error.hint:
-            typer.echo(f"hint: {error.hint}", err=True)
+        _tell(error)
     raise typer.Exit(3 if run.output == "nagios" else error.exit_code)
+
+
+def _tell(error: PgwrapError) -> None:
+    """An error in words; the problems of a spec are lines of their own, as editors and CI read them."""
+    if isinstance(error, SpecError):
+        typer.echo("\n".join(str(problem) for problem in error.problems), err=True)
+        return
+    typer.echo(f"pgwrap: {error.message}", err=True)
+    if error.hint:
+        typer.echo(f"hint: {error.hint}", err=True)
 
 
 def _mask(error: PgwrapError, mask: Callable[[str], str]) -> None:

@@ -77,7 +77,7 @@ def _render_instance(
 def settings_file(fleet: Fleet, item: ClusterSettings) -> WriteFile:
     """The PostgreSQL settings of a cluster as a file that postgresql.conf can include."""
     lines = [f"# Made by pgwrap from {fleet.files[0] if fleet.files else 'the spec'} for the cluster {item.cluster}."]
-    lines.append("# include this file in postgresql.conf, or set the same with ALTER SYSTEM.")
+    lines.append("# Append this to postgresql.conf, or set the same with ALTER SYSTEM.")
     for setting in item.settings:
         lines += ["", *_setting(setting)]
     for slot in item.slots:
