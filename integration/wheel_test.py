@@ -12,7 +12,7 @@ from pathlib import Path
 
 from integration.lab.machine import CHECKOUT
 
-TAKEN_ALONG = ("tests", "docs", "README.md", "CHANGELOG.md", "pyproject.toml")
+TAKEN_ALONG = ("tests", "conftest.py", "docs", "README.md", "CHANGELOG.md", "pyproject.toml")
 """What the tests read besides the installed package; neither `pgwrap` nor `templates`, which the wheel must bring."""
 
 
