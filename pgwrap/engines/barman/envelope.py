@@ -50,9 +50,9 @@ def read_object(text: str, decoder: json.JSONDecoder = _DECODER) -> Record:
 def messages_of(envelope: Record) -> Messages:
     """What Barman said beside its data."""
     return Messages(
-        errors=_redacted_all(envelope.texts("_EXCEPTION") + envelope.texts("_ERROR")),
-        warnings=_redacted_all(envelope.texts("_WARNING")),
-        information=_redacted_all(envelope.texts("_INFO")),
+        errors=redacted_all(envelope.texts("_EXCEPTION") + envelope.texts("_ERROR")),
+        warnings=redacted_all(envelope.texts("_WARNING")),
+        information=redacted_all(envelope.texts("_INFO")),
     )
 
 
@@ -78,5 +78,6 @@ def _after(line: str, *levels: str) -> str | None:
     return None
 
 
-def _redacted_all(texts: tuple[str, ...]) -> tuple[str, ...]:
+def redacted_all(texts: tuple[str, ...]) -> tuple[str, ...]:
+    """Each of them once, without passwords."""
     return tuple(dict.fromkeys(redacted(text) for text in texts))

@@ -27,7 +27,7 @@ from pgwrap.engines.barman.catalog import (
     ServerStatus,
     WalList,
 )
-from pgwrap.engines.barman.envelope import messages_of, read_object, redacted
+from pgwrap.engines.barman.envelope import messages_of, read_object, redacted, redacted_all
 from pgwrap.engines.barman.records import Record
 from pgwrap.engines.barman.wal_files import ranges_of_names
 from pgwrap.errors import OutputNotUnderstood
@@ -46,7 +46,7 @@ def parse_diagnosis(text: str) -> Diagnosis:
         home=overall.record("config").text("barman_home"),
         servers=tuple(_server(name, record) for name, record in document.record("servers").items()),
         models=tuple(_model(name, record) for name, record in document.record("models").items()),
-        problems=_redacted(overall.record("config").texts("errors_list")),
+        problems=redacted_all(overall.record("config").texts("errors_list")),
     )
 
 
@@ -119,7 +119,7 @@ def _server(name: str, record: Record) -> ServerReport:
         backups=tuple(_backup(backup_id, backup) for backup_id, backup in record.record("backups").items()),
         newest_wal=_newest_wal(record.record("wals").record("last_archived_wal_per_timeline")),
         active_model=record.text("active_model"),
-        problems=_redacted(record.texts("msg_list") + config.texts("msg_list")),
+        problems=redacted_all(record.texts("msg_list") + config.texts("msg_list")),
     )
 
 
@@ -212,10 +212,6 @@ def _listed(record: Record) -> ListedBackup:
         retention=record.text("retention_status") or "-",
         ended_at=record.epoch("end_time_timestamp"),
     )
-
-
-def _redacted(texts: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(redacted(text) for text in texts))
 
 
 def _newest_at(segments: list[_Wal]) -> datetime | None:
