@@ -17,7 +17,7 @@ import pytest
 import typer
 
 from pgwrap.cli.app import app
-from pgwrap.present.prometheus import FAMILIES
+from pgwrap.present.metrics import FAMILIES
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"

@@ -9,7 +9,7 @@ import pytest
 
 from pgwrap.present.csv_format import COLUMNS
 from pgwrap.present.formats import FORMATS
-from pgwrap.present.prometheus import FAMILIES
+from pgwrap.present.metrics import FAMILIES
 from pgwrap.present.schema import status_schema
 
 REFERENCE = (Path(__file__).parents[3] / "docs" / "reference" / "status.md").read_text()
