@@ -15,11 +15,12 @@ from pgwrap.domain.facts import Finding, FindingCode, Observation, Severity
 from pgwrap.domain.model import Cluster
 from pgwrap.domain.wal import Ancestry, Timeline
 from pgwrap.engines.pgbackrest import commands
-from pgwrap.engines.pgbackrest.catalog import CatalogReading, observation_from, repository_name
+from pgwrap.engines.pgbackrest.catalog import CatalogReading, observation_from
 from pgwrap.engines.pgbackrest.failures import trouble_in, unreadable
 from pgwrap.engines.pgbackrest.info import RepositoryInfo, StanzaInfo, stanzas_from
 from pgwrap.engines.pgbackrest.listing import ArchiveListing, listings_from
 from pgwrap.engines.pgbackrest.output import version_from, warnings_in
+from pgwrap.engines.pgbackrest.repository_states import repository_name
 from pgwrap.engines.pgbackrest.sharing import repositories_are_shared
 from pgwrap.engines.port import EngineVersion, ObserveRequest
 from pgwrap.errors import OutputNotUnderstood
