@@ -76,6 +76,11 @@ def is_segment_name(text: str) -> bool:
     return _SEGMENT_NAME.fullmatch(text) is not None
 
 
+def greatest_ending(segment_size: int) -> str:
+    """The greatest last eight digits of a segment's name at that size; a name with greater ones cannot exist."""
+    return f"{_XLOG_ID // segment_size - 1:08X}"
+
+
 def segment_size_from(lsn: Lsn, name: str) -> int | None:
     """The segment size at which the segment `name` holds `lsn`; None when more than one size, or none, fits."""
     fitting = [size for size in SEGMENT_SIZES if _name_holds(name, lsn, size)]
@@ -127,11 +132,47 @@ def ranges_of(segments: Iterable[Segment]) -> tuple[SegmentRange, ...]:
     return tuple(runs)
 
 
+def ranges_of_names(names: Iterable[str], segment_size: int) -> tuple[SegmentRange, ...]:
+    """The unbroken runs of segment names, in any order and with repeats; ValueError for one impossible at that size.
+
+    What `ranges_of` gives, without an object for each of perhaps hundreds of thousands of segments.
+    """
+    per_id, greatest = _XLOG_ID // segment_size, greatest_ending(segment_size)
+    runs: list[tuple[int, int, int]] = []
+    for name in sorted(set(names)):
+        if name[16:] > greatest:
+            raise ValueError(f"WAL segment {name} cannot exist with a segment size of {segment_size} bytes")
+        timeline, number = int(name[:8], 16), int(name[8:16], 16) * per_id + int(name[16:], 16)
+        if runs and runs[-1][0] == timeline and runs[-1][2] + 1 == number:
+            runs[-1] = (timeline, runs[-1][1], number)
+        else:
+            runs.append((timeline, number, number))
+    return tuple(SegmentRange(Timeline(timeline), first, final) for timeline, first, final in runs)
+
+
 def gaps_between(ranges: Iterable[SegmentRange]) -> Iterator[SegmentRange]:
     """What is missing between neighbouring runs of the same timeline."""
     for before, after in pairwise(sorted(ranges)):
         if before.timeline == after.timeline and before.last + 1 < after.first:
             yield SegmentRange(before.timeline, before.last + 1, after.first - 1)
+
+
+def without(ranges: Iterable[SegmentRange], taken: Iterable[SegmentRange]) -> Iterator[SegmentRange]:
+    """The parts of `ranges` that no range of `taken` holds; both sorted and without overlaps, as `ranges_of` makes."""
+    removed = iter(taken)
+    gap = next(removed, None)
+    for whole in ranges:
+        first = whole.first
+        while gap is not None and (gap.timeline, gap.first) <= (whole.timeline, whole.last):
+            if gap.timeline == whole.timeline and gap.last >= first:
+                if gap.first > first:
+                    yield SegmentRange(whole.timeline, first, gap.first - 1)
+                first = gap.last + 1
+                if gap.last > whole.last:
+                    break
+            gap = next(removed, None)
+        if first <= whole.last:
+            yield SegmentRange(whole.timeline, first, whole.last)
 
 
 @dataclass(frozen=True, slots=True)

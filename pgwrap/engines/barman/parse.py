@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Final
 
 from pgwrap.domain.facts import ReplicationSlot
-from pgwrap.domain.wal import DEFAULT_SEGMENT_SIZE, Lsn, Timeline, is_segment_name
+from pgwrap.domain.wal import DEFAULT_SEGMENT_SIZE, Lsn, Timeline, is_segment_name, ranges_of_names
 from pgwrap.engines.barman.catalog import (
     CatalogBackup,
     Diagnosis,
@@ -29,7 +29,6 @@ from pgwrap.engines.barman.catalog import (
 )
 from pgwrap.engines.barman.envelope import messages_of, read_object, redacted, redacted_all
 from pgwrap.engines.barman.records import Record
-from pgwrap.engines.barman.wal_files import ranges_of_names
 from pgwrap.errors import OutputNotUnderstood
 
 _MODEL_IDENTITY: Final = frozenset({"cluster", "model", "name"})

@@ -16,9 +16,17 @@ from pgwrap.domain.facts import (
     Severity,
 )
 from pgwrap.domain.model import Cluster
-from pgwrap.domain.wal import DEFAULT_SEGMENT_SIZE, Ancestry, SegmentRange, Timeline, is_segment_name, segment_size_from
+from pgwrap.domain.wal import (
+    DEFAULT_SEGMENT_SIZE,
+    Ancestry,
+    SegmentRange,
+    Timeline,
+    is_segment_name,
+    ranges_of_names,
+    segment_size_from,
+)
 from pgwrap.engines.pgbackrest.info import ArchiveInfo, BackupInfo, DatabaseInfo, LockInfo, StanzaInfo
-from pgwrap.engines.pgbackrest.listing import ArchiveListing, fits, ranges_from
+from pgwrap.engines.pgbackrest.listing import ArchiveListing, fits
 from pgwrap.engines.pgbackrest.repository_states import (
     repository_findings,
     repository_name,
@@ -209,7 +217,7 @@ def _ranges(listed: ArchiveListing | None, size: int | None) -> tuple[SegmentRan
     if listed is None or size is None:
         return None
     try:
-        return ranges_from(listed.segments, size)
+        return ranges_of_names(listed.segments, size)
     except ValueError:
         return None
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from pgwrap.domain.wal import DEFAULT_SEGMENT_SIZE, Segment, SegmentRange, Timeline
+from pgwrap.domain.wal import DEFAULT_SEGMENT_SIZE, Timeline, greatest_ending
 from pgwrap.errors import OutputNotUnderstood
 
 _SEGMENT = re.compile(r"([0-9.]+-[0-9]+)/[0-9A-F]{16}/([0-9A-F]{24})(\.partial)?-[0-9a-f]{40}(?:\.[a-z0-9]+)?")
@@ -109,25 +109,5 @@ def _lean(pairs: list[_Pair]) -> _Entries | int | None:
 
 def fits(names: Iterable[str], size: int = DEFAULT_SEGMENT_SIZE) -> bool:
     """Whether every one of these segments can exist at that segment size."""
-    per_id = (1 << 32) // size
-    return all(int(name[16:], 16) < per_id for name in names)
-
-
-def ranges_from(names: Iterable[str], size: int) -> tuple[SegmentRange, ...]:
-    """The unbroken runs that sorted segment names form at that segment size; ValueError when one cannot exist.
-
-    Like `wal.ranges_of`, without an object for each of a hundred thousand segments.
-    """
-    ranges: list[SegmentRange] = []
-    first = last = None
-    for name in names:
-        segment = Segment.parse(name, size)
-        if last is not None and segment.timeline == last.timeline and segment.number == last.number + 1:
-            last = segment
-            continue
-        if first is not None and last is not None:
-            ranges.append(SegmentRange(first.timeline, first.number, last.number))
-        first = last = segment
-    if first is not None and last is not None:
-        ranges.append(SegmentRange(first.timeline, first.number, last.number))
-    return tuple(ranges)
+    greatest = greatest_ending(size)
+    return all(name[16:] <= greatest for name in names)

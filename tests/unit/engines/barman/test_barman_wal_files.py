@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pgwrap.domain.wal import Segment, SegmentRange, Timeline, ranges_of
-from pgwrap.engines.barman.wal_files import compared, parse_files, ranges_of_names, without
+from pgwrap.domain.wal import Segment, SegmentRange, Timeline, ranges_of, ranges_of_names, without
+from pgwrap.engines.barman.wal_files import compared, parse_files
 
 segments = st.frozensets(st.builds(Segment, st.integers(1, 3).map(Timeline), st.integers(0, 30)))
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pgwrap.domain.wal import Segment, SegmentRange, Timeline, ranges_of
-from pgwrap.engines.pgbackrest.listing import fits, listings_from, ranges_from
+from pgwrap.domain.wal import Segment, SegmentRange, Timeline, ranges_of, ranges_of_names
+from pgwrap.engines.pgbackrest.listing import fits, listings_from
 from pgwrap.errors import OutputNotUnderstood
 from tests.unit.engines.pgbackrest.pgbackrest_fleet import VERSIONS, recorded
 
@@ -28,7 +28,7 @@ def test_complete_segments_are_told_from_the_rest() -> None:
 def test_a_removed_segment_is_a_gap(version: str) -> None:
     """The run of timeline 1 is broken where segment 5 was removed."""
     listing = listings_from(recorded(version, "repo_ls_archive_1.json"))[0]
-    first, second = ranges_from(listing.segments, SIXTEEN)[:2]
+    first, second = ranges_of_names(listing.segments, SIXTEEN)[:2]
     assert (SegmentRange(Timeline(1), 2, 4), SegmentRange(Timeline(1), 6, 9)) == (first, second)
 
 
@@ -84,7 +84,7 @@ def test_a_truncated_listing_is_refused(length: int) -> None:
 def test_ranges_from_names_are_those_of_the_segments(numbers: set[tuple[int, int]], size: int) -> None:
     """The lean way gives what the domain's own gives, at every segment size."""
     segments = [Segment(Timeline(timeline), number) for timeline, number in numbers]
-    assert ranges_of(segments) == ranges_from(sorted(segment.name(size) for segment in segments), size)
+    assert ranges_of(segments) == ranges_of_names(sorted(segment.name(size) for segment in segments), size)
 
 
 def test_names_of_smaller_segments_do_not_fit() -> None:

@@ -10,10 +10,11 @@ import pytest
 
 from pgwrap.domain.command import Command, Outcome
 from pgwrap.domain.model import Repository
+from pgwrap.domain.wal import ranges_of_names
 from pgwrap.engines.pgbackrest.adapter import PgBackRest
 from pgwrap.engines.pgbackrest.backup import result
 from pgwrap.engines.pgbackrest.info import stanzas_from
-from pgwrap.engines.pgbackrest.listing import listings_from, ranges_from
+from pgwrap.engines.pgbackrest.listing import listings_from
 from pgwrap.engines.pgbackrest.output import reported_error, version_from
 from pgwrap.engines.port import ObserveRequest
 from pgwrap.errors import Busy, EngineFailed
@@ -72,7 +73,7 @@ def test_listings_are_understood(name: str) -> None:
     recorded = ALL[name]
     if recorded.exit_code == 0:
         for listing in listings_from(recorded.stdout):
-            assert sum(map(len, ranges_from(listing.segments, 16 << 20))) == len(listing.segments)
+            assert sum(map(len, ranges_of_names(listing.segments, 16 << 20))) == len(listing.segments)
     else:
         assert recorded.exit_code == reported_error(recorded).code
 
