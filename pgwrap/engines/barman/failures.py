@@ -45,6 +45,8 @@ def reason(outcome: Outcome) -> str:
         return _sentence(spoken[0])
     if outcome.error_text().strip():
         return excerpt(outcome.error_text())
+    if outcome.exit_code is not None and outcome.exit_code < 0:
+        return f"it was ended by signal {-outcome.exit_code}"
     return f"exit code {outcome.exit_code}"
 
 

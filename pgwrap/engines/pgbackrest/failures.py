@@ -25,7 +25,7 @@ def trouble_in(outcome: Outcome) -> Finding | None:
         code=FindingCode.ENGINE_FAILED,
         severity=Severity.UNKNOWN,
         message=sentence(outcome, error),
-        hint=error.hint or hint_for(error.code),
+        hint=error.hint or hint_for(error.code) or _by_hand(outcome.command),
     )
 
 
@@ -36,10 +36,14 @@ def raise_for(outcome: Outcome, cluster: str | None = None) -> None:
     if outcome.exit_code == 0:
         return
     error = reported_error(outcome)
-    hint = hint_for(error.code) or error.hint
+    hint = hint_for(error.code) or error.hint or _by_hand(outcome.command)
     if error.code == LOCK_ACQUIRE:
         raise Busy(sentence(outcome, error), hint=hint, cluster=cluster)
     raise EngineFailed(sentence(outcome, error), hint=hint, cluster=cluster, engine_exit=outcome.exit_code)
+
+
+def _by_hand(command: Command) -> str:
+    return f"try by hand: {command.quoted()}"
 
 
 def _failure_message(outcome: Outcome) -> str:
