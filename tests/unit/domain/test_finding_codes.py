@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from pgwrap.domain import verdicts
 from pgwrap.domain.facts import FindingCode
 
 ROOT = Path(__file__).parents[3]
@@ -31,7 +32,7 @@ def test_every_section_says_what_how_and_what_next() -> None:
 
 def test_every_code_of_the_verdicts_is_provoked() -> None:
     """A finding nobody has seen may as well not exist."""
-    sources = "".join(path.read_text() for path in (ROOT / "pgwrap/domain/verdicts").glob("*.py"))
+    sources = "".join(path.read_text() for path in Path(verdicts.__file__).parent.glob("*.py"))
     tests = (Path(__file__).parent / "test_verdicts.py").read_text()
     made = set(re.findall(r"FindingCode\.([A-Z_]+)", sources))
 
