@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,7 +66,7 @@ def _round_of(command: str) -> tuple[str, int]:
 
 
 def parallel_script(calls: Calls, at_once: int) -> str:
-    """Both engines side by side, each round by round, at most `at_once` commands of an engine at a time (bash)."""
+    """Both engines side by side, each round by round, at most `at_once` commands of an engine at a time."""
     engines = ("(\n" + "".join(_round(commands, at_once) for commands in rounds) + ") &\n" for rounds in _used(calls))
     return f"{_HEAD}{''.join(engines)}wait\n"
 
@@ -80,6 +80,8 @@ def _used(calls: Calls) -> Iterator[Rounds]:
     return (rounds for rounds in calls.engines.values() if any(rounds))
 
 
-def _round(commands: Iterable[str], at_once: int) -> str:
-    waits = (f"{'wait -n; ' if position >= at_once else ''}{command} &\n" for position, command in enumerate(commands))
-    return f"{''.join(waits)}wait\n"
+def _round(commands: Sequence[str], at_once: int) -> str:
+    if len(commands) <= at_once:
+        return "".join(f"{command} &\n" for command in commands) + "wait\n"
+    lines = "".join(f"{command}\n" for command in commands)  # xargs takes a shell's quotes for what they are
+    return f"xargs -P {at_once} -L 1 env <<'COMMANDS'\n{lines}COMMANDS\n"
