@@ -5,7 +5,7 @@ Sizes are bytes, durations seconds, retention windows whole days. `None` means t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal, TypeAlias
@@ -364,6 +364,19 @@ class Fleet:
             if location is not None:
                 return location
         return None
+
+    def path_of(self, secret: Secret) -> Path | None:
+        """Where the spec refers to `secret`, the first of several places."""
+        return next((path for path, known in self._secrets() if known == secret), None)
+
+    def _secrets(self) -> Iterator[tuple[Path, Secret | None]]:
+        for cluster in self.clusters:
+            yield (*cluster.spec_path, "postgres", "password"), cluster.postgres.password
+            for repository in cluster.repositories:
+                path = ("repositories", repository.name)
+                yield from (((*path, "credentials", name), secret) for name, secret in repository.credentials)
+                if repository.encryption is not None:
+                    yield (*path, "encryption", "passphrase"), repository.encryption.passphrase
 
     def cluster(self, name: str) -> Cluster:
         """The cluster called `name`; UsageError with the known names otherwise."""

@@ -6,10 +6,10 @@ import posixpath
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from pgwrap.domain.model import Cluster, EngineInstance, Fleet
+from pgwrap.domain.model import Cluster, EngineInstance, Fleet, Secret
 from pgwrap.domain.plan import ClusterSettings, PostgresSetting, WriteFile
 from pgwrap.engines.port import Rendered, RenderRequest
-from pgwrap.errors import Problem
+from pgwrap.errors import Problem, SpecError
 from pgwrap.ops.validate import in_file_order, located, require_sound, validate
 from pgwrap.ops.versions import VersionChoice
 from pgwrap.ops.world import World, by_instance
@@ -40,7 +40,7 @@ def render(
     warnings = require_sound(validate(fleet, choices, world))
     wanted = {cluster.name for cluster in named}
     rendered = [
-        _render_instance(fleet, instance, clusters, choices[instance], world, secret)
+        _render_instance(fleet, instance, clusters, choices[instance], world, _placed(fleet, secret))
         for instance, clusters in by_instance(fleet.clusters).items()
         if any(cluster.name in wanted for cluster in clusters)
     ]
@@ -53,6 +53,21 @@ def render(
         settings=settings,
         warnings=tuple(dict.fromkeys((*warnings, *extra))),
     )
+
+
+def _placed(fleet: Fleet, secret: SecretReader) -> SecretReader:
+    """The same reader, whose refusals name the place of the reference in the spec."""
+
+    def read(reference: Secret) -> str:
+        try:
+            return secret(reference)
+        except SpecError as error:
+            path = fleet.path_of(reference) or ()
+            place = fleet.locate(path)
+            placed = (replace(problem, location=place, path=".".join(path)) for problem in error.problems)
+            raise SpecError(tuple(placed)) from error
+
+    return read
 
 
 def _render_instance(

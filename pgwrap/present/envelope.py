@@ -21,6 +21,7 @@ _UNREAD = frozenset(
         FindingCode.ENGINE_TIMEOUT,
         FindingCode.OUTPUT_NOT_UNDERSTOOD,
         FindingCode.NOT_ASKED,
+        FindingCode.WAL_UNKNOWN,
     }
 )
 """With severity unknown, these say that the engine's answer for the cluster is missing or in pieces."""

@@ -24,6 +24,7 @@ from pgwrap.domain.model import Cluster
 from pgwrap.domain.objectives import Grounds, objective_statuses
 from pgwrap.domain.plan import PostgresSetting
 from pgwrap.domain.recovery import ProofKey, recoverable, stretches
+from pgwrap.domain.verdicts import words
 from pgwrap.domain.verdicts.backups import backup_findings, judged
 from pgwrap.domain.verdicts.evidence import Evidence
 from pgwrap.domain.verdicts.postgres import postgres_findings
@@ -131,6 +132,7 @@ def _silent(evidence: Evidence) -> Finding:
         code=FindingCode.ENGINE_FAILED,
         severity=Severity.UNKNOWN,
         message=f"{evidence.observation.engine} told nothing of {evidence.observation.engine_name}",
+        hint=words.native(evidence.cluster, pgbackrest=("info",), barman=("status", "{}")),
     )
 
 

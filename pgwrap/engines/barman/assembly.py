@@ -202,8 +202,8 @@ def _listed(heard: Heard, report: ServerReport) -> tuple[dict[str, ListedBackup]
         return None, ()
     cause = answer.message if isinstance(answer, Finding) else "Barman lists none of them"
     message = f"what retention and keep mean for the backups is not known: {cause}"
-    finding = Finding(code=FindingCode.OUTPUT_NOT_UNDERSTOOD, severity=Severity.UNKNOWN, message=message)
-    return None, (finding,)
+    code = answer.code if isinstance(answer, Finding) else FindingCode.OUTPUT_NOT_UNDERSTOOD
+    return None, (Finding(code=code, severity=Severity.UNKNOWN, message=message),)
 
 
 def _only_listed(listed: dict[str, ListedBackup], known: tuple[CatalogBackup, ...]) -> tuple[CatalogBackup, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pgwrap.domain.model import Fleet
+from pgwrap.domain.model import Cluster, EngineInstance, EngineKind, Fleet, PostgresTarget, Repository, Secret
 from pgwrap.domain.plan import ClusterSettings, PostgresSetting, Slot, WriteFile
 from pgwrap.ops.render import settings_file, under
 
@@ -48,3 +48,21 @@ def test_a_directory_holds_native_paths() -> None:
     """`--to DIR` works like DESTDIR; `--to /` puts files in place."""
     file = WriteFile(path="/etc/barman.conf", text="")
     assert ("/out/etc/barman.conf", "/etc/barman.conf") == (under("/out", file).path, under("/", file).path)
+
+
+def test_a_secret_is_found_at_its_place_in_the_spec() -> None:
+    """What cannot be resolved is said with the path of the reference, so that it gets a line and column."""
+    key, password = Secret(kind="env", value=("S3_KEY",)), Secret(kind="env", value=("PG",))
+    repository = Repository(name="offsite", type="s3", credentials=(("key", key),))
+    instance = EngineInstance(name="pgbackrest", kind=EngineKind.PGBACKREST, command="pgbackrest", config="/p.conf")
+    cluster = Cluster(
+        name="orders",
+        engine=instance,
+        engine_name="orders",
+        postgres=PostgresTarget(password=password),
+        repositories=(repository,),
+    )
+    fleet = Fleet(clusters=(cluster,))
+    assert fleet.path_of(key) == ("repositories", "offsite", "credentials", "key")
+    assert fleet.path_of(password) == ("clusters", "orders", "postgres", "password")
+    assert fleet.path_of(Secret(kind="env", value=("OTHER",))) is None
