@@ -55,14 +55,14 @@ def render(
     )
 
 
-def _placed(fleet: Fleet, secret: SecretReader) -> SecretReader:
+def _placed(fleet: Fleet, reader: SecretReader) -> SecretReader:
     """The same reader, whose refusals name the place of the reference in the spec."""
 
-    def read(reference: Secret) -> str:
+    def read(secret: Secret) -> str:
         try:
-            return secret(reference)
+            return reader(secret)
         except SpecError as error:
-            path = fleet.path_of(reference) or ()
+            path = fleet.path_of(secret) or ()
             place = fleet.locate(path)
             placed = (replace(problem, location=place, path=".".join(path)) for problem in error.problems)
             raise SpecError(tuple(placed)) from error
