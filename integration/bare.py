@@ -81,7 +81,8 @@ def _used(calls: Calls) -> Iterator[Rounds]:
 
 
 def _round(commands: Sequence[str], at_once: int) -> str:
+    # A session for each command, as pgwrap gives it one: Linux shares a busy processor out by session (sched(7)).
     if len(commands) <= at_once:
-        return "".join(f"{command} &\n" for command in commands) + "wait\n"
+        return "".join(f"setsid {command} &\n" for command in commands) + "wait\n"
     lines = "".join(f"{command}\n" for command in commands)  # xargs takes a shell's quotes for what they are
-    return f"xargs -P {at_once} -L 1 env <<'COMMANDS'\n{lines}COMMANDS\n"
+    return f"xargs -P {at_once} -L 1 setsid <<'COMMANDS'\n{lines}COMMANDS\n"
