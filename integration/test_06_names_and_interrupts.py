@@ -13,7 +13,7 @@ from integration.conftest import MakeEstate
 from integration.lab.answers import cluster, codes, status
 from integration.lab.estate import BILLING, ORDERS, Estate, search_path
 from integration.lab.fakes import HANG, fake
-from integration.lab.process import describe, processes_in, start
+from integration.lab.process import describe, processes_in, start, stop_group
 
 ODD = {"orders & co (eu-west)": "pgbackrest", "bücher's 100": "barman"}
 
@@ -48,9 +48,12 @@ def test_interrupt_stops_the_engine(
     directory = fake(orders.room, "pgbackrest", slow_start + HANG, f"hang-{arguments[0]}")
     environment = {"PGWRAP_CONFIG": str(orders.spec), "PATH": search_path(orders.room.machine, directory)}
     with start(("pgwrap", *arguments), environment=environment, directory=orders.room.path) as process:
-        assert _wait(lambda: bool(_hanging(orders)))
-        process.send_signal(number)
-        process.communicate(timeout=20)
+        try:
+            assert _wait(lambda: bool(_hanging(orders)))
+            process.send_signal(number)
+            process.communicate(timeout=20)
+        finally:
+            stop_group(process)
     assert process.returncode == exit_code
     assert _wait(lambda: not _hanging(orders)), [describe(pid) for pid in _hanging(orders)]
 
