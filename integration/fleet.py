@@ -168,8 +168,12 @@ def _moved(text: str, back: timedelta, segments: int) -> str:
         r"\b0/[0-9A-F]{7,8}\b": lambda found: f"0/{_position(found) + (segments << 24):X}",
     }
     for pattern, change in replace.items():
-        text = re.sub(pattern, lambda match, change=change: change(match[0]), text)
+        text = _replaced(text, pattern, change)
     return text
+
+
+def _replaced(text: str, pattern: str, change: Callable[[str], str]) -> str:
+    return re.sub(pattern, lambda match: change(match[0]), text)
 
 
 def _position(lsn: str) -> int:
