@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _RUN = re.compile(r" run: (?:sudo -u \S+ )?(.+)$", re.MULTILINE)
-_OWN = "pgwrap.system.database"
+_OWN = "pgwrap.system.prober"
 """The child in which pgwrap itself asks PostgreSQL: no engine."""
 _ROUNDS: Mapping[str, tuple[str, ...]] = {
     "pgbackrest": (r" version$| info$", r" repo-ls ", r" repo-get "),

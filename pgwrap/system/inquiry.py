@@ -1,8 +1,4 @@
-"""What PostgreSQL is asked, and what its answers mean. It connects to nothing and knows no driver.
-
-The statements run on PostgreSQL 10 and later. `SERVER` is for everybody; each of `OPTIONAL` may fail for want of
-privileges or on a standby, and then only that fact stays unknown.
-"""
+"""What PostgreSQL's answers to `pgwrap.system.statements` mean. It connects to nothing and knows no driver."""
 
 from __future__ import annotations
 
@@ -11,51 +7,6 @@ from collections.abc import Mapping
 from pgwrap.domain.facts import Archiver, PostgresView, ReplicationSlot
 from pgwrap.domain.wal import Timeline
 from pgwrap.text.json_fields import Fields
-
-SETTINGS = (
-    "archive_command",
-    "archive_library",
-    "archive_mode",
-    "archive_timeout",
-    "cluster_name",
-    "data_directory",
-    "max_replication_slots",
-    "max_wal_senders",
-    "port",
-    "summarize_wal",
-    "synchronous_standby_names",
-    "unix_socket_directories",
-    "wal_level",
-)
-"""Those that this server knows, and shows to this role, come back as pg_settings has them."""
-
-SERVER = """
-select json_build_object(
-    'version', split_part(current_setting('server_version'), ' ', 1),
-    'version_number', current_setting('server_version_num')::int,
-    'in_recovery', pg_is_in_recovery(),
-    'data_checksums', current_setting('data_checksums') = 'on',
-    'wal_segment_size', pg_size_bytes(current_setting('wal_segment_size')),
-    'clock', clock_timestamp(),
-    'settings', (select json_object_agg(name, setting) from pg_settings where name = any(%s)),
-    'archiver', (select row_to_json(a) from (
-        select last_archived_wal, last_archived_time, last_failed_wal, last_failed_time, failed_count
-        from pg_stat_archiver) a),
-    'slots', (select coalesce(json_agg(row_to_json(s)), '[]') from (
-        select slot_name, active, restart_lsn, write_lsn, extract(epoch from write_lag)::float as write_lag
-        from pg_replication_slots left join pg_stat_replication on pid = active_pid
-        where slot_type = 'physical' order by slot_name) s))
-"""
-OPTIONAL = {
-    "position": (
-        "select (case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_lsn() end)::text"
-    ),
-    "segment": "select case when not pg_is_in_recovery() then pg_walfile_name(pg_current_wal_lsn()) end",
-    "received_timeline": "select received_tli from pg_stat_wal_receiver",
-    "checkpoint_timeline": "select timeline_id from pg_control_checkpoint()",
-    "system_identifier": "select system_identifier::text from pg_control_system()",
-    "ready": "select count(*) from pg_ls_archive_statusdir() where name like '%.ready'",
-}
 
 
 def unreachable(error: str) -> PostgresView:

@@ -28,7 +28,7 @@ PORTS = {"pgwrap.engines.port", "pgwrap.system.port"}
 PORT_USERS = {"ops", "system", "engines"}
 DOORS = {
     "subprocess": {"pgwrap.system.process"},
-    "psycopg": {"pgwrap.system.database"},
+    "psycopg": {"pgwrap.system.prober"},
     "jinja2": {"pgwrap.text.templating"},
     "yaml": {"pgwrap.text.yaml_text"},
     "tabulate": {"pgwrap.text.tables"},
