@@ -108,7 +108,7 @@ def status(
         selected = chosen(fleet, clusters)
         world = run.world()
         options = StatusOptions(deadline=timeout, local=local, ask_postgres=postgres, prove_commits=commits)
-        answer = look(fleet, selected, world, now=run.now, options=options)
+        answer = look(fleet, selected, world, now=run.now, options=options, meanwhile=FORMATS[output.value])
         for name in answer.left_out:
             run.say(f"{name}: left out, its engine runs on another host")
         presentation = Presentation(
@@ -118,7 +118,7 @@ def status(
             detail=bool(clusters) and len(selected) == 1,
             now=run.now,
         )
-        text = FORMATS[output.value](answer, presentation)
+        text = FORMATS[output.value]()(answer, presentation)
         if write is None:
             run.answer(text)
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -11,7 +12,6 @@ from typing import TypeVar
 from pgwrap.domain.facts import ClusterStatus, Finding, FindingCode, FleetStatus, Observation, PostgresView, Severity
 from pgwrap.domain.model import Cluster, EngineInstance, Fleet
 from pgwrap.domain.plan import PostgresSetting
-from pgwrap.domain.verdicts import assess, fleet_status
 from pgwrap.engines.port import EngineVersion, ObserveRequest
 from pgwrap.errors import PgwrapError
 from pgwrap.ops.proofs import ProofReader
@@ -19,6 +19,8 @@ from pgwrap.ops.world import World, by_instance
 from pgwrap.system.port import PostgresQuestion
 
 POSTGRES_DEADLINE = 5.0
+HEAD_START = 0.1
+"""Seconds in which the engines are started: what is loaded in the meantime would hold that up."""
 WAKE_UP = 0.2
 """Seconds after which a waiting main thread looks for signals."""
 Result = TypeVar("Result")
@@ -36,9 +38,18 @@ class StatusOptions:
 
 
 def status(
-    fleet: Fleet, clusters: tuple[Cluster, ...], world: World, *, now: datetime, options: StatusOptions
+    fleet: Fleet,
+    clusters: tuple[Cluster, ...],
+    world: World,
+    *,
+    now: datetime,
+    options: StatusOptions,
+    meanwhile: Callable[[], object] = lambda: None,
 ) -> FleetStatus:
-    """The state of `clusters`; one that cannot be read is `unknown` and holds nothing else back."""
+    """The state of `clusters`; one that cannot be read is `unknown` and holds nothing else back.
+
+    `meanwhile` is called once, while the engines work: what it loads for later costs no time.
+    """
     asked = tuple(cluster for cluster in clusters if not (options.local and cluster.engine.host))
     with ThreadPoolExecutor(max_workers=max(4, len(by_instance(asked)) + 1)) as pool:
         views = pool.submit(_ask_postgres, asked, world, options)
@@ -46,6 +57,10 @@ def status(
             pool.submit(_observe, _request(fleet, instance, members, world, options), world)
             for instance, members in by_instance(asked).items()
         ]
+        wait(observing, timeout=HEAD_START)
+        from pgwrap.domain.verdicts import fleet_status  # noqa: PLC0415 - it loads while the engines work
+
+        meanwhile()
         observed = {name: fact for answer in _results(observing) for name, fact in answer.items()}
         (servers,) = _results([views])
     seen = tuple(Seen(cluster, observed[cluster.name], servers.get(cluster.name)) for cluster in asked)
@@ -73,6 +88,8 @@ class Seen:
 def _judge_all(
     fleet: Fleet, seen: tuple[Seen, ...], world: World, *, now: datetime, options: StatusOptions
 ) -> tuple[ClusterStatus, ...]:
+    from pgwrap.domain.verdicts import assess  # noqa: PLC0415 - see `status`
+
     def judge(one: Seen) -> ClusterStatus:
         try:
             return _judge(fleet, one, world, now=now, options=options)
@@ -86,6 +103,8 @@ def _judge_all(
 
 
 def _judge(fleet: Fleet, one: Seen, world: World, *, now: datetime, options: StatusOptions) -> ClusterStatus:
+    from pgwrap.domain.verdicts import assess  # noqa: PLC0415 - see `status`
+
     reader = ProofReader(world=world, cluster=one.cluster, state=fleet.state, deadline=options.deadline)
     return assess(
         one.cluster,

@@ -9,7 +9,7 @@ from pgwrap.domain.command import Command, Conversation, Outcome
 from pgwrap.domain.facts import Observation
 from pgwrap.domain.model import Cluster, EngineInstance, EngineKind
 from pgwrap.domain.plan import ClusterSettings
-from pgwrap.engines.pgbackrest import backup, commands, observe, postgres
+from pgwrap.engines.pgbackrest import commands, observe, postgres
 from pgwrap.engines.pgbackrest.failures import raise_for
 from pgwrap.engines.pgbackrest.output import version_from
 from pgwrap.engines.port import (
@@ -111,6 +111,8 @@ class PgBackRest:
 
     def backup(self, request: BackupRequest) -> BackupJob:
         """How to take a backup."""
+        from pgwrap.engines.pgbackrest import backup  # noqa: PLC0415 - `status` takes none
+
         return backup.backup(request)
 
 

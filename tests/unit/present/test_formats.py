@@ -39,18 +39,18 @@ EMPTY = FleetStatus(severity=Severity.OK, clusters=())
 @pytest.mark.parametrize("name", [name for name in FORMATS if name != "table"])
 def test_format_of_the_example(name: str, fleet: FleetStatus, presentation: Presentation, golden: Golden) -> None:
     """The whole text of each format."""
-    golden(f"{name}.txt", FORMATS[name](fleet, presentation))
+    golden(f"{name}.txt", FORMATS[name]()(fleet, presentation))
 
 
 def test_markdown_at_length(fleet: FleetStatus, presentation: Presentation, golden: Golden) -> None:
     """Markdown with every table of each cluster."""
-    golden("markdown_detail.txt", FORMATS["markdown"](fleet, replace(presentation, detail=True)))
+    golden("markdown_detail.txt", FORMATS["markdown"]()(fleet, replace(presentation, detail=True)))
 
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_every_format_takes_an_empty_fleet(name: str, presentation: Presentation) -> None:
     """No clusters are an answer, and it ends in a line break."""
-    assert FORMATS[name](EMPTY, presentation).endswith("\n")
+    assert FORMATS[name]()(EMPTY, presentation).endswith("\n")
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -59,7 +59,7 @@ def test_every_format_names_the_cluster_it_cannot_read(
 ) -> None:
     """A cluster whose engine did not answer is there, and nothing about it looks well."""
     unread = FleetStatus(severity=Severity.UNKNOWN, clusters=(fleet.clusters[2],))
-    text = FORMATS[name](unread, presentation)
+    text = FORMATS[name]()(unread, presentation)
 
     assert "ledger" in text
     assert "engine-timeout" in text
@@ -70,7 +70,7 @@ def test_every_format_names_the_cluster_it_cannot_read(
 @given(fleet=st.from_type(FleetStatus), detail=st.booleans())
 def test_no_control_character_passes(name: str, fleet: FleetStatus, detail: bool) -> None:
     """Whatever engines say, no format lets a control character through."""
-    text = FORMATS[name](fleet, Presentation(now=NOW, detail=detail))
+    text = FORMATS[name]()(fleet, Presentation(now=NOW, detail=detail))
 
     text.encode()
     assert not re.search(r"[\x00-\x09\x0b\x0c\x0e-\x1f\x7f-\x9f]", text)
@@ -140,7 +140,7 @@ def test_outcome_is_success_when_all_were_read(fleet: FleetStatus, presentation:
 
 def test_yaml_holds_the_same_as_json(fleet: FleetStatus, presentation: Presentation) -> None:
     """One contract, two notations."""
-    document = yaml.safe_load(FORMATS["yaml"](fleet, presentation))
+    document = yaml.safe_load(FORMATS["yaml"]()(fleet, presentation))
 
     assert document == json.loads(status_json(fleet, presentation))
 
