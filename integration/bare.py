@@ -14,7 +14,8 @@ _ROUNDS: Mapping[str, tuple[str, ...]] = {
     "pgbackrest": (r" version$| info$", r" repo-ls ", r" repo-get "),
     "barman": (
         r" diagnose$| list-backups all$",
-        r" sync-info |^cat .*/\.barman\.auto\.conf$|^find .*/wals | get-wal \S+ \S+\.history$",
+        r"^cat .*/\.barman\.auto\.conf$|^cat .*xlog\.db$|^find .*/wals | get-wal \S+ \S+\.history$",
+        r" sync-info ",
     ),
 }
 """What an engine is asked at a time, round by round: the next round needs the answers of the one before."""

@@ -13,21 +13,32 @@ from pgwrap.engines.barman.catalog import CatalogBackup, ServerReport, WalList
 from pgwrap.engines.barman.failures import read, reason
 from pgwrap.engines.barman.parse import parse_wal_list
 from pgwrap.engines.barman.wal_files import Comparison, compared, parse_files
+from pgwrap.engines.barman.xlogdb import read_index
 
 
 def read_wal(
-    outcome: Outcome | None, report: ServerReport, segment_size: int | None
+    asked: Outcome | None, index: Outcome | None, report: ServerReport, segment_size: int | None
 ) -> tuple[WalList | None, tuple[Finding, ...]]:
-    """The WAL list of a server; None with a finding where it could not be had, and without one where it is empty."""
-    if outcome is None:
+    """The WAL list of a server, by Barman where it was asked, else from its index; None with a finding where it could
+    not be had, and without one where nothing was archived.
+    """
+    answer = _wal_list(asked, index, report, segment_size)
+    if answer is None:
         return None, _not_asked(report)
-    answer = read(outcome, lambda text: parse_wal_list(text, report.segment_size or segment_size))
     if isinstance(answer, Finding):
         return None, (_wal_unknown(answer.message, answer.hint),)
     if not answer.ranges and _holds_wal(report):
         message = "Barman's WAL list is empty though WAL is archived"
         return None, (_wal_unknown(message, f"barman rebuild-xlogdb {report.name}"),)
     return answer, ()
+
+
+def _wal_list(
+    asked: Outcome | None, index: Outcome | None, report: ServerReport, segment_size: int | None
+) -> WalList | Finding | None:
+    if asked is not None:
+        return read(asked, lambda text: parse_wal_list(text, report.segment_size or segment_size))
+    return None if index is None else read_index(index, report, segment_size)
 
 
 def against_files(

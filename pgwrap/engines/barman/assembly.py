@@ -47,6 +47,8 @@ class Heard:
     warnings: tuple[str, ...]
     overrides: Outcome | None
     wal: Outcome | None
+    """`sync-info`, asked where the index does not suffice."""
+    index: Outcome | None
     files: Outcome | None
     history: Outcome | None
     own_listing: Outcome | None
@@ -79,7 +81,7 @@ def assembled(heard: Heard) -> Observation:
         missing = _missing(heard.cluster, tuple(server.name for server in heard.diagnosis.servers))
         return _unread(heard.cluster, (*version, missing), heard.diagnosis.version)
     listed, listing_findings = _listed(heard, heard.report)
-    wal, wal_findings = read_wal(heard.wal, heard.report, heard.cluster.postgres.wal_segment_size)
+    wal, wal_findings = read_wal(heard.wal, heard.index, heard.report, heard.cluster.postgres.wal_segment_size)
     wal, file_findings = against_files(wal, heard.files, heard.report, heard.cluster.postgres.wal_segment_size)
     ancestries, history_findings = read_ancestry(heard.history, heard.report)
     parts = _Parts(
@@ -113,7 +115,7 @@ def _without_diagnosis(heard: Heard, failed: Finding) -> Observation:
     report = ServerReport(
         name=heard.cluster.engine_name, settings=answer.settings, status=ServerStatus(), backups=answer.backups
     )
-    wal, wal_findings = read_wal(heard.wal, report, heard.cluster.postgres.wal_segment_size)
+    wal, wal_findings = read_wal(heard.wal, None, report, heard.cluster.postgres.wal_segment_size)
     listed, listing_findings = _listed(heard, report)
     report = replace(report, backups=report.backups + _only_listed(listed or {}, report.backups))
     doubt = replace(

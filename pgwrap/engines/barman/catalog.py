@@ -61,6 +61,8 @@ class ServerSettings:
     minimum_redundancy: int
     encryption: str | None
     wals_directory: str | None
+    xlogdb_directory: str | None
+    """None before 3.13.0, which made it an option."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,13 +145,19 @@ class Listing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WalList:
-    """`barman sync-info`: the WAL archived since the oldest whole backup."""
+    """The WAL archived since the oldest whole backup, as Barman lists it."""
 
-    version: str | None
     ranges: tuple[SegmentRange, ...]
     minimum: str | None
     maximum: str | None
     newest_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyncInfo(WalList):
+    """`barman sync-info`: the WAL list, and beside it what Barman knows of the server."""
+
+    version: str | None
     settings: ServerSettings
     backups: tuple[CatalogBackup, ...]
     """Only those that are DONE; times are None before 3.12.1, which wrote them without a zone."""

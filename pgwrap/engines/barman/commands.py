@@ -1,6 +1,7 @@
 """The commands pgwrap gives to Barman, as data. Nothing runs here, and nothing that may archive or switch WAL is here.
 
-`sync-info` is the only command that lists every WAL file; it takes the lock of xlog.db, as Barman's other readers do.
+`sync-info` is the only command of Barman that lists every WAL file; it takes the lock of xlog.db, as Barman's other
+readers do.
 """
 
 from __future__ import annotations
@@ -38,6 +39,11 @@ def list_backups(instance: EngineInstance, server: str, run_as: str | None, dead
 def wal_list(instance: EngineInstance, server: str, run_as: str | None, deadline: float) -> Command:
     """The WAL of one server; always JSON, and `-f json` would spoil it."""
     return barman(instance, "sync-info", server, run_as=run_as, deadline=deadline)
+
+
+def wal_index(instance: EngineInstance, path: str, run_as: str | None, deadline: float) -> Command:
+    """The file that `sync-info` takes its list from, without starting Barman and without its lock."""
+    return Command(argv=("cat", "--", path), run_as=run_as, host=instance.host, deadline=deadline)
 
 
 def wal_files(instance: EngineInstance, directory: str, run_as: str | None, deadline: float) -> Command:

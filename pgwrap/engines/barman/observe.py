@@ -1,5 +1,5 @@
-"""Looking at Barman's servers: one diagnosis and one listing for all of them, then the WAL list of each. It changes
-nothing: never `check`, `cron` or `archive-wal`, which may archive, switch WAL or start processes.
+"""Looking at Barman's servers: one diagnosis and one listing for all of them, then the index of each one's WAL. It
+changes nothing: never `check`, `cron` or `archive-wal`, which may archive, switch WAL or start processes.
 
 One bad server spoils `diagnose` for all (a backup.info of a newer Barman ends it, an unreachable host stalls it). Then
 every server is asked by itself: `sync-info` needs no PostgreSQL and tells the whole backups.
@@ -20,10 +20,11 @@ from pgwrap.engines.barman.catalog import Diagnosis, Listing, ServerReport
 from pgwrap.engines.barman.envelope import console_messages
 from pgwrap.engines.barman.failures import HOPELESS, read
 from pgwrap.engines.barman.parse import parse_diagnosis, parse_listing
+from pgwrap.engines.barman.xlogdb import index_path, suffices
 from pgwrap.engines.port import ObserveRequest
 
 Key: TypeAlias = tuple[str, str]
-"""A question of the second round: what is asked, and of which cluster (for `overrides`: of which user)."""
+"""A question of the later rounds: what is asked, and of which cluster (for `overrides`: of which user)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +57,9 @@ class Installation:
 
 
 def observe(request: ObserveRequest) -> Conversation[tuple[Observation, ...]]:
-    """Two rounds of questions, whatever the number of servers; the questions of a round run side by side."""
+    """Two rounds of questions, whatever the number of servers; the questions of a round run side by side. A third one
+    asks Barman itself for the WAL of servers whose index does not suffice.
+    """
     if not request.clusters:
         return ()
     users = tuple(dict.fromkeys(request.run_as.get(cluster.name) for cluster in request.clusters))
@@ -64,12 +67,18 @@ def observe(request: ObserveRequest) -> Conversation[tuple[Observation, ...]]:
     installations = {
         user: _installation(user, first[2 * index], first[2 * index + 1]) for index, user in enumerate(users)
     }
-    questions = dict(_second_round(request, installations))
-    answers = dict(zip(questions, (yield tuple(questions.values())), strict=True)) if questions else {}
+    answers = yield from _asked(dict(_second_round(request, installations)))
+    answers |= yield from _asked(dict(_third_round(request, installations, answers)))
     return tuple(
         assembled(_heard(cluster, installations[request.run_as.get(cluster.name)], answers))
         for cluster in request.clusters
     )
+
+
+def _asked(questions: Mapping[Key, Command]) -> Conversation[dict[Key, Outcome]]:
+    if not questions:
+        return {}
+    return dict(zip(questions, (yield tuple(questions.values())), strict=True))
 
 
 def _first_round(request: ObserveRequest, user: str | None) -> tuple[Command, Command]:
@@ -108,7 +117,11 @@ def _of_one(request: ObserveRequest, cluster: Cluster, installation: Installatio
     report = installation.report(name)
     if installation.hopeless or (isinstance(installation.diagnosis, Diagnosis) and not _worth_asking(report)):
         return
-    yield ("wal", cluster.name), commands.wal_list(request.instance, name, user, deadline)
+    index = index_path(report) if report is not None else None
+    if index is not None:
+        yield ("index", cluster.name), commands.wal_index(request.instance, index, user, deadline)
+    else:
+        yield ("wal", cluster.name), commands.wal_list(request.instance, name, user, deadline)
     if not installation.lists(name):
         yield ("listing", cluster.name), commands.list_backups(request.instance, name, user, deadline)
     if report is None:
@@ -119,6 +132,17 @@ def _of_one(request: ObserveRequest, cluster: Cluster, installation: Installatio
     timeline = report.newest_timeline
     if timeline is not None and timeline > 1:
         yield ("history", cluster.name), commands.history(request.instance, name, timeline, user, deadline)
+
+
+def _third_round(
+    request: ObserveRequest, installations: Mapping[str | None, Installation], answers: Mapping[Key, Outcome]
+) -> Iterator[tuple[Key, Command]]:
+    for cluster in request.clusters:
+        user, name = request.run_as.get(cluster.name), cluster.engine_name
+        index, report = answers.get(("index", cluster.name)), installations[user].report(name)
+        if index is None or report is None or suffices(index, answers.get(("files", cluster.name)), report):
+            continue
+        yield ("wal", cluster.name), commands.wal_list(request.instance, name, user, request.deadline)
 
 
 def _worth_asking(report: ServerReport | None) -> bool:
@@ -141,6 +165,7 @@ def _heard(cluster: Cluster, installation: Installation, answers: Mapping[Key, O
         warnings=installation.warnings,
         overrides=answers.get(("overrides", installation.run_as or "")),
         wal=answers.get(("wal", cluster.name)),
+        index=answers.get(("index", cluster.name)),
         files=answers.get(("files", cluster.name)),
         history=answers.get(("history", cluster.name)),
         own_listing=answers.get(("listing", cluster.name)),

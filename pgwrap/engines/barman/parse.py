@@ -8,6 +8,7 @@ barman/server.py (sync_status).
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from configparser import ConfigParser
 from configparser import Error as ConfigParserError
 from datetime import datetime
@@ -25,6 +26,7 @@ from pgwrap.engines.barman.catalog import (
     ServerReport,
     ServerSettings,
     ServerStatus,
+    SyncInfo,
     WalList,
 )
 from pgwrap.engines.barman.envelope import messages_of, read_object, redacted, redacted_all
@@ -60,7 +62,7 @@ def parse_listing(text: str) -> Listing:
     return Listing(servers=servers, messages=messages_of(envelope))
 
 
-def parse_wal_list(text: str, segment_size: int | None) -> WalList:
+def parse_wal_list(text: str, segment_size: int | None) -> SyncInfo:
     """Read `sync-info`; `segment_size` in bytes, None when only the backups in the answer can tell it."""
     document = read_object(text, _WAL_DECODER)
     wals = document.values.get("wals")
@@ -68,19 +70,29 @@ def parse_wal_list(text: str, segment_size: int | None) -> WalList:
         raise OutputNotUnderstood("Barman's sync-info has no list of WAL files")
     backups = tuple(_backup(backup_id, record) for backup_id, record in document.record("backups").items())
     size = segment_size or next((b.segment_size for b in backups if b.segment_size), DEFAULT_SEGMENT_SIZE)
-    segments = [wal for wal in wals if isinstance(wal, _Wal) and is_segment_name(wal.name)]
     try:
-        ranges = ranges_of_names((wal.name for wal in segments), size)
+        listed = wal_list_of(((wal.name, wal.at) for wal in wals if isinstance(wal, _Wal)), size)
     except ValueError as error:
         raise OutputNotUnderstood(f"Barman's sync-info: {error}") from error
-    return WalList(
+    return SyncInfo(
         version=document.text("version"),
-        ranges=ranges,
-        minimum=min((wal.name for wal in segments), default=None),
-        maximum=max((wal.name for wal in segments), default=None),
-        newest_at=_newest_at(segments),
+        ranges=listed.ranges,
+        minimum=listed.minimum,
+        maximum=listed.maximum,
+        newest_at=listed.newest_at,
         settings=_settings(document.record("config")),
         backups=backups,
+    )
+
+
+def wal_list_of(entries: Iterable[tuple[str, float]], segment_size: int) -> WalList:
+    """The list of WAL files by name and time (seconds since 1970); ValueError for a name impossible at that size."""
+    segments = [(name, at) for name, at in entries if is_segment_name(name)]
+    return WalList(
+        ranges=ranges_of_names((name for name, _ in segments), segment_size),
+        minimum=min((name for name, _ in segments), default=None),
+        maximum=max((name for name, _ in segments), default=None),
+        newest_at=_newest_at(at for _, at in segments),
     )
 
 
@@ -131,6 +143,7 @@ def _settings(config: Record) -> ServerSettings:
         minimum_redundancy=config.integer("minimum_redundancy") or 0,
         encryption=config.text("encryption"),
         wals_directory=config.text("wals_directory"),
+        xlogdb_directory=config.text("xlogdb_directory"),
     )
 
 
@@ -213,8 +226,8 @@ def _listed(record: Record) -> ListedBackup:
     )
 
 
-def _newest_at(segments: list[_Wal]) -> datetime | None:
-    newest = max((wal.at for wal in segments), default=None)
+def _newest_at(times: Iterable[float]) -> datetime | None:
+    newest = max(times, default=None)
     return None if newest is None else Record({"time": newest}).epoch("time")
 
 

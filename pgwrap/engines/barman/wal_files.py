@@ -1,4 +1,4 @@
-"""Barman's WAL list held against the files themselves: `sync-info` reads xlog.db, which does not notice a lost file.
+"""Barman's WAL list held against the files themselves: the list (xlog.db) does not notice a lost file.
 
 It reads no file: `find` lists them on Barman's host. Layout (barman/xlog.py, hash_dir): WALS/first 16 digits/segment.
 """

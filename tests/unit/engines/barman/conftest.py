@@ -63,6 +63,22 @@ def wal_paths(version: str) -> bytes:
     return "".join(f"/srv/lab/h/{version}/s1/wals/{name[:16]}/{name}\n" for name in names).encode()
 
 
+def index_file(version: str) -> str:
+    """Where the index of s1 lies; 3.13 put the server's name in front."""
+    directory = f"/srv/lab/h/{version}/s1/wals"
+    return f"{directory}/xlog.db" if version in {"3.4.0", "3.10.1"} else f"{directory}/s1-xlog.db"
+
+
+def index_lines(version: str) -> bytes:
+    """The index of s1 at the moment of the other recordings: a line for each file of the list."""
+    lines = []
+    for wal in json.loads(recorded(f"{version}/43_sync_info.out"))["wals"]:
+        fields = [wal["name"], wal["size"], wal["time"], wal["compression"]]
+        fields += [wal["encryption"]] if "encryption" in wal else []
+        lines.append("\t".join(map(str, fields)) + "\n")
+    return "".join(lines).encode()
+
+
 @pytest.fixture
 def recording() -> Callable[[str], str]:
     """Read a recording as text."""
@@ -71,14 +87,18 @@ def recording() -> Callable[[str], str]:
 
 @pytest.fixture
 def replay() -> Callable[..., Replay]:
-    """Make a Barman of one recorded version, some answers replaced; servers s1 and s2 hold WAL."""
+    """Make a Barman of one recorded version, some answers replaced; servers s1 and s2 hold WAL, and the index of s2
+    may not be read."""
 
-    def make(version: str, **changed: Said) -> Replay:
+    def make(version: str, *, index: Said | None = None, **changed: Said) -> Replay:
+        other = index_file(version).replace("s1", "s2")
         answers: dict[str, Said] = {
             "diagnose": (0, recorded(f"{version}/30_diagnose_raw.out"), recorded(f"{version}/30_diagnose_raw.err")),
             "-f json list-backups all": (0, recorded(f"{version}/22_list_backups_all.out"), b""),
             "sync-info s1": (0, recorded(f"{version}/43_sync_info.out"), b""),
             "sync-info s2": (1, b"", b"ERROR: the list of s2 was not recorded"),
+            f"cat -- {index_file(version)}": index or (0, index_lines(version), b""),
+            f"cat -- {other}": (1, b"", f"cat: {other}: Permission denied\n".encode()),
             f"find /srv/lab/h/{version}/s1/wals {FILES}": (0, wal_paths(version), b""),
             f"find /srv/lab/h/{version}/s2/wals {FILES}": (1, b"", b"find: No such file or directory"),
             f"cat -- /srv/lab/h/{version}/.barman.auto.conf": (1, b"", b"cat: No such file or directory"),

@@ -27,6 +27,8 @@ VERSIONS = ("3.4.0", "3.10.1", "3.13.3", "3.17.0", "3.19.1", "3.20.1")
 Clusters = Callable[..., Cluster]
 Replays = Callable[..., Any]
 
+UNREADABLE = (1, b"", b"cat: xlog.db: Permission denied\n")
+ABSENT = (1, b"", b"cat: xlog.db: No such file or directory\n")
 NEWER = b"ERROR: Unsupported field 'gp_x' found in backup metadata. Please upgrade.\n"
 
 
@@ -55,6 +57,12 @@ def changed(replay: Replays, version: str, change: Callable[[dict[str, Any]], No
     return replay(version, diagnose=(0, json.dumps(document).encode(), b""), **answers)
 
 
+def index_of(barman: Any) -> bytes:
+    """What the index of s1 holds."""
+    (index,) = (said for key, said in barman.answers.items() if key.startswith("cat") and "/s1/" in key)
+    return bytes(index[1])
+
+
 @pytest.mark.parametrize("version", VERSIONS)
 def test_every_version_gives_the_same_facts(replay: Replays, cluster: Clusters, version: str) -> None:
     """Four backups, the oldest of them held; WAL without a gap; the slot; the policy."""
@@ -71,7 +79,7 @@ def test_every_version_gives_the_same_facts(replay: Replays, cluster: Clusters, 
 
 
 def test_the_number_of_processes_does_not_grow_with_the_backups(replay: Replays, cluster: Clusters) -> None:
-    """Two for the installation and one for its override file, then two for each server that holds WAL."""
+    """Two for the installation and one for its override file, then two small ones for each server that holds WAL."""
     barman = replay("3.4.0")
 
     look(barman, cluster("s1"), cluster("s3"), cluster("s4"))
@@ -80,7 +88,7 @@ def test_the_number_of_processes_does_not_grow_with_the_backups(replay: Replays,
         ("diagnose", "-f json list-backups all"),
         (
             "cat -- /srv/lab/h/3.4.0/.barman.auto.conf",
-            "sync-info s1",
+            "cat -- /srv/lab/h/3.4.0/s1/wals/xlog.db",
             "find /srv/lab/h/3.4.0/s1/wals -mindepth 2 -maxdepth 2 -type f",
         ),
     ] == barman.rounds
@@ -210,14 +218,100 @@ def test_a_lost_wal_file_is_a_gap_although_barman_lists_it(replay: Replays, clus
     )
 
 
-def test_a_wal_file_that_barman_does_not_list_is_a_warning(replay: Replays, cluster: Clusters) -> None:
+@pytest.mark.parametrize("readable", [True, False])
+def test_a_wal_file_that_barman_does_not_list_is_a_warning(replay: Replays, cluster: Clusters, readable: bool) -> None:
     """A restore would not copy it."""
-    listing = json.loads(replay("3.4.0").answers["sync-info s1"][1])
+    barman = replay("3.4.0")
+    listing = json.loads(barman.answers["sync-info s1"][1])
     listing["wals"] = [wal for wal in listing["wals"] if not wal["name"].endswith("35")]
-    (seen,) = look(replay("3.4.0", **{"sync-info__s1": (0, json.dumps(listing).encode(), b"")}), cluster("s1"))
+    index = b"".join(line for line in index_of(barman).splitlines(keepends=True) if b"0035\t" not in line)
+    barman = replay(
+        "3.4.0",
+        index=(0, index, b"") if readable else UNREADABLE,
+        **{"sync-info__s1": (0, json.dumps(listing).encode(), b"")},
+    )
+
+    (seen,) = look(barman, cluster("s1"))
 
     assert 2 == len(seen.archives[0].ranges or ())
     assert Severity.WARNING is found(seen, FindingCode.REPOSITORY_ERROR).severity
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("index", [UNREADABLE, ABSENT, Failure.TIMEOUT, Failure.TOO_MUCH_OUTPUT])
+def test_barman_is_asked_for_a_list_that_cannot_be_read_in_its_file(
+    replay: Replays, cluster: Clusters, version: str, index: Any
+) -> None:
+    """In a round of its own, with the same result; an absent file beside WAL files is one that Barman rebuilds."""
+    barman = replay(version, index=index)
+
+    assert look(replay(version), cluster("s1")) == look(barman, cluster("s1"))
+    assert ("sync-info s1",) == barman.rounds[2]
+
+
+def test_an_index_without_the_newest_wal_is_not_believed(replay: Replays, cluster: Clusters) -> None:
+    """Barman rewrites the file in place when it deletes a backup, and pgwrap takes no lock."""
+    half = index_of(replay("3.19.1"))[:200]
+    barman = replay("3.19.1", index=(0, half, b""))
+
+    assert look(replay("3.19.1"), cluster("s1")) == look(barman, cluster("s1"))
+    assert ("sync-info s1",) == barman.rounds[2]
+
+
+def test_only_the_servers_that_need_it_are_asked_a_third_time(replay: Replays, cluster: Clusters) -> None:
+    """The index of s2 may not be read."""
+    barman = replay("3.19.1")
+
+    look(barman, cluster("s1"), cluster("s2"))
+
+    assert [("sync-info s2",)] == barman.rounds[2:]
+
+
+def test_an_index_that_is_not_there_beside_no_wal_is_empty(replay: Replays, cluster: Clusters) -> None:
+    """A first backup waits for its WAL; Barman need not be asked, and nothing is unknown."""
+
+    def begin(document: dict[str, Any]) -> None:
+        server = document["servers"]["s1"]
+        server["wals"]["last_archived_wal_per_timeline"] = {}
+        server["backups"] = {key: value | {"status": "WAITING_FOR_WALS"} for key, value in server["backups"].items()}
+
+    barman = changed(replay, "3.19.1", begin, index=ABSENT)
+    barman.answers[next(key for key in barman.answers if "find" in key and "s1" in key)] = (0, b"", b"")
+
+    (seen,) = look(barman, cluster("s1"))
+
+    assert ((), 2) == (seen.archives[0].ranges, len(barman.rounds))
+    assert FindingCode.WAL_UNKNOWN not in {code for code, _ in codes(seen)}
+
+
+def test_an_index_that_is_none_leaves_the_ranges_unknown(replay: Replays, cluster: Clusters) -> None:
+    """Barman could not read it either."""
+    index = index_of(replay("3.19.1")) + b"<<<<<<< HEAD\n"
+    (seen,) = look(replay("3.19.1", index=(0, index, b"")), cluster("s1"))
+
+    assert (None, Severity.UNKNOWN) == (seen.archives[0].ranges, found(seen, FindingCode.WAL_UNKNOWN).severity)
+    assert "cannot parse line: '<<<<<<< HEAD'" in found(seen, FindingCode.WAL_UNKNOWN).message
+
+
+def test_wal_in_a_bucket_is_asked_of_barman(replay: Replays, cluster: Clusters) -> None:
+    """There is no file to read, and the second round asks at once."""
+    bucket = "s3://bucket/s1/wals"
+    barman = changed(replay, "3.20.1", lambda d: d["servers"]["s1"]["config"].update(wals_directory=bucket))
+
+    (seen,) = look(barman, cluster("s1"))
+
+    assert (2, True) == (len(barman.rounds), "sync-info s1" in barman.rounds[1])
+    assert (SegmentRange(Timeline(1), 0x06, 0x11),) == seen.archives[0].ranges
+
+
+def test_the_index_may_lie_in_a_directory_of_its_own(replay: Replays, cluster: Clusters) -> None:
+    """3.13+."""
+    barman = changed(replay, "3.13.3", lambda d: d["servers"]["s1"]["config"].update(xlogdb_directory="/index/"))
+    barman.answers["cat -- /index/s1-xlog.db"] = (0, index_of(barman), b"")
+
+    look(barman, cluster("s1"))
+
+    assert "cat -- /index/s1-xlog.db" in barman.rounds[1]
 
 
 def test_files_that_cannot_be_listed_are_a_note(replay: Replays, cluster: Clusters) -> None:
@@ -230,12 +324,13 @@ def test_files_that_cannot_be_listed_are_a_note(replay: Replays, cluster: Cluste
     assert (1, Severity.OK) == (len(seen.archives[0].ranges or ()), found(seen, FindingCode.WAL_UNKNOWN).severity)
 
 
-def test_an_empty_wal_list_beside_a_whole_backup_is_unknown(replay: Replays, cluster: Clusters) -> None:
+@pytest.mark.parametrize("index", [(0, b"", b""), ABSENT, UNREADABLE])
+def test_an_empty_wal_list_beside_a_whole_backup_is_unknown(replay: Replays, cluster: Clusters, index: Any) -> None:
     """A newer Barman renames xlog.db, and an older one then sees an empty list."""
-    (seen,) = look(
-        replay("3.4.0", **{"sync-info__s1": (0, b'{"backups": {}, "wals": [], "version": "3.4.0"}', b"")}),
-        cluster("s1"),
-    )
+    listing = (0, b'{"backups": {}, "wals": [], "version": "3.4.0"}', b"")
+    barman = replay("3.4.0", index=index, **{"sync-info__s1": listing})
+
+    (seen,) = look(barman, cluster("s1"))
 
     assert (None, Severity.UNKNOWN) == (seen.archives[0].ranges, found(seen, FindingCode.WAL_UNKNOWN).severity)
 
