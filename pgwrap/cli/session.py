@@ -23,7 +23,7 @@ from pgwrap.errors import EXIT_BUG, Interrupted, PgwrapError, SpecError, UsageEr
 if TYPE_CHECKING:
     from pgwrap.domain.model import Cluster, Fleet
     from pgwrap.ops.world import World
-    from pgwrap.system.process import ProcessRunner
+    from pgwrap.system.process import ProcessRunner, Waiting
     from pgwrap.system.redaction import Redactor
 
 EXIT_TERMINATED = 143
@@ -42,6 +42,8 @@ class Session:
     spec_file: str | None = None
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
     runner: ProcessRunner | None = None
+    prober: Waiting | None = None
+    """The process that asks PostgreSQL, when it was started ahead."""
     stopping: bool = False
     """Whether a signal has struck."""
     output_lost: bool = False
@@ -97,21 +99,39 @@ class Session:
         from pgwrap.ops.world import World
         from pgwrap.system.database import PostgresDoorway
         from pgwrap.system.files import LocalFiles
-        from pgwrap.system.process import ProcessRunner
         from pgwrap.system.programs import InstalledPrograms
         from pgwrap.system.secrets import SecretResolver, masked
 
-        ssh_config = os.environ.get("PGWRAP_SSH_CONFIG")
-        self.runner = ProcessRunner(ssh_options=("-F", ssh_config) if ssh_config else ())
+        runner = self.processes()
         return World(
-            runner=self.runner,
+            runner=runner,
             files=LocalFiles(),
-            postgres=PostgresDoorway(runner=self.runner),
+            postgres=PostgresDoorway(runner=runner, waiting=self.prober),
             programs=InstalledPrograms(),
-            secret=SecretResolver(runner=self.runner, redactor=self.redactor(), environment=os.environ),
+            secret=SecretResolver(runner=runner, redactor=self.redactor(), environment=os.environ),
             masked=masked,
             engines=ENGINES,
         )
+
+    def processes(self) -> ProcessRunner:
+        """The process door, the same for the whole command."""
+        from pgwrap.system.process import ProcessRunner
+
+        if self.runner is None:
+            ssh_config = os.environ.get("PGWRAP_SSH_CONFIG")
+            self.runner = ProcessRunner(ssh_options=("-F", ssh_config) if ssh_config else ())
+        return self.runner
+
+    def expect_postgres(self) -> None:
+        """PostgreSQL will be asked: its process gets ready while the spec is read, and is ended if nobody asks."""
+        from pgwrap.system.database import prober
+
+        self.prober = self.processes().start(prober())
+
+    def end_prober(self) -> None:
+        """Leave no process that nobody asked."""
+        if self.prober is not None:
+            self.prober.drop()
 
     def stop(self) -> None:
         """Stop every child that is still running."""
@@ -147,6 +167,7 @@ def session(
     except Exception as error:  # noqa: BLE001 - the last line of defence: a runbook gets a sentence, the log the rest
         _apologise(run, error)
     finally:
+        run.end_prober()
         _let_go_of_signals(run, caught)
 
 

@@ -98,6 +98,9 @@ def status(
     Exit 0 all ok, 1 some cluster is not. `-o nagios` uses the plugin codes 0, 1, 2, 3 instead.
     """
     with session("status", output=output, verbose=verbose, quiet=quiet, log_file=log_file, spec_file=config) as run:
+        if postgres:
+            run.expect_postgres()
+
         from pgwrap.domain.plan import WriteFile
         from pgwrap.ops.status import StatusOptions
         from pgwrap.ops.status import status as look

@@ -10,14 +10,16 @@ import json
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TypeAlias
 
 from pgwrap.domain.command import Command, Failure, Outcome
 from pgwrap.domain.facts import PostgresView
 from pgwrap.system.inquiry import unreachable, view_of
+from pgwrap.system.launch import Identity
 from pgwrap.system.port import PostgresQuestion, Runner
+from pgwrap.system.process import Waiting
 
 _PACKAGES = Path(__file__).parents[2]
 
@@ -30,6 +32,8 @@ class PostgresDoorway:
     """Looks at servers; see `pgwrap.system.port.PostgresDoor`."""
 
     runner: Runner
+    waiting: Waiting | None = None
+    """The process, if it was started ahead: loading psycopg takes it longer than most servers need to answer."""
     python: str = field(default_factory=lambda: sys.executable)
 
     def look(self, questions: tuple[PostgresQuestion, ...], deadline: float) -> dict[str, PostgresView]:
@@ -45,10 +49,15 @@ class PostgresDoorway:
             for run_as, group in groups.items()
         )
         views: dict[str, PostgresView] = {}
-        for outcome, group in zip(self.runner.run_all(commands), groups.values(), strict=True):
+        for outcome, group in zip(self._run(commands), groups.values(), strict=True):
             views |= {question.key: unreachable(_silence(outcome, deadline)) for question in group}
             views |= _views(outcome.text())
         return views
+
+    def _run(self, commands: tuple[Command, ...]) -> tuple[Outcome, ...]:
+        if self.waiting is not None and [command.run_as for command in commands] == [None]:
+            return (self.waiting.finish(commands[0]),)
+        return self.runner.run_all(commands)
 
     def discover(self, dsn: str, deadline: float, run_as: str | None = None) -> PostgresView:
         """Look at the server that a libpq connection string names; the caller's PG* variables count, as in psql."""
@@ -64,20 +73,26 @@ class PostgresDoorway:
         run_as: str | None,
         variables: tuple[tuple[str, str], ...] = (),
     ) -> Command:
-        checkout = () if _PACKAGES.name.endswith("-packages") else (("PYTHONPATH", str(_PACKAGES)),)
-        return Command(
-            argv=(self.python, "-P", "-m", "pgwrap.system.prober"),
+        command = prober(self.python)
+        return replace(
+            command,
             run_as=run_as,
             deadline=deadline,
-            environment=(*variables, *checkout),
+            environment=(*variables, *command.environment),
             stdin=json.dumps({"deadline": deadline, "questions": questions}).encode(),
         )
+
+
+def prober(python: str = sys.executable) -> Command:
+    """The program that asks, without its questions, as whoever runs pgwrap."""
+    checkout = () if _PACKAGES.name.endswith("-packages") else (("PYTHONPATH", str(_PACKAGES)),)
+    return Command(argv=(python, "-P", "-m", "pgwrap.system.prober"), environment=checkout)
 
 
 def _through_sudo(run_as: str | None) -> str | None:
     """Whom the process must be started as: root's process drops its privileges itself, after it has read Python's
     modules, which the other user may not be able to read."""
-    return None if os.geteuid() == 0 else run_as
+    return None if os.geteuid() == 0 or run_as == Identity.current().name else run_as
 
 
 def _silence(outcome: Outcome, deadline: float) -> str:

@@ -15,6 +15,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 from pathlib import Path
 from threading import Event, RLock, Thread
@@ -77,6 +78,32 @@ class ProcessRunner:
         _LOG.info("%s: %s", _summary(outcome), command.quoted())
         return outcome
 
+    def start(self, command: Command) -> Waiting | None:
+        """Start a command of this machine before its input is known; None when it cannot be started so.
+
+        Whoever calls this sees to its end with `Waiting.finish` or `Waiting.drop`.
+        """
+        launch = plan_launch(replace(command, stdin=b""))
+        if self._stopping or isinstance(launch, Unlaunchable) or launch.through is not None:
+            return None
+        child = self._begin(launch, command.output_limit, None)
+        if isinstance(child, Unlaunchable):
+            return None
+
+        def finish(asked: Command) -> Outcome:
+            if child not in self._children:
+                return self.run(asked)
+            _LOG.info("run: %s", asked.quoted())
+            outcome = self._complete(asked, replace(launch, stdin=asked.stdin), child)
+            _LOG.info("%s: %s", _summary(outcome), asked.quoted())
+            return outcome
+
+        def drop() -> None:
+            if child in self._children:
+                self._end(child, grace=_KILLED)
+
+        return Waiting(finish=finish, drop=drop)
+
     def run_all(self, commands: tuple[Command, ...]) -> tuple[Outcome, ...]:
         """Run commands side by side; outcomes in the same order."""
         if len(commands) <= 1:
@@ -119,16 +146,27 @@ class ProcessRunner:
             time.sleep(_TICK / 5)
 
     def _launch(self, command: Command, launch: Launch, on_line: Callable[[str], None] | None, log: str) -> Outcome:
+        child = self._begin(launch, command.output_limit, on_line)
+        if isinstance(child, Unlaunchable):
+            return _refused(command, child)
+        return self._complete(command, launch, child, log)
+
+    def _begin(self, launch: Launch, limit: int, on_line: Callable[[str], None] | None) -> _Child | Unlaunchable:
         self._left_behind = [child for child in self._left_behind if not child.has_ended()]
         try:
             process = _start(launch)
         except (OSError, ValueError) as error:
-            return _refused(command, refusal(error, launch, _find(launch)))
-        child = _Child(process, launch, command.output_limit, on_line)
+            return refusal(error, launch, _find(launch))
+        child = _Child(process, launch, limit, on_line)
         self._children.add(child)
         if self._stopping:  # it was started while the others were being stopped
             child.request_stop()
+        return child
+
+    def _complete(self, command: Command, launch: Launch, child: _Child, log: str = "") -> Outcome:
+        """Give a started command its input and follow it to its end; the deadline counts from now."""
         try:
+            child.give(launch.stdin or b"")
             ending = child.follow(command.deadline + (_HANDOVER if launch.through else 0.0))
         finally:
             self._end(child, grace=min(5.0, max(0.5, command.deadline / 10)))
@@ -151,6 +189,16 @@ class ProcessRunner:
             child.close()
             if not child.has_ended():
                 self._left_behind.append(child)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """A program that was started and waits for its input."""
+
+    finish: Callable[[Command], Outcome]
+    """Run it to its end with the `stdin` and the `deadline` of this command, as if it were started now."""
+    drop: Callable[[], None]
+    """End it, if it has not ended; it may be called at any time and more than once."""
 
 
 class _Worker(Thread):
@@ -207,7 +255,7 @@ class _Child:
         self.started = time.monotonic()
         self.seconds = 0.0
         self._lifeline = launch.lifeline
-        self._input = memoryview(launch.stdin or b"")
+        self._input = memoryview(b"")
         self._room = limit
         self._lines = _Lines(on_line) if on_line else None
         self._stop = False
@@ -218,12 +266,17 @@ class _Child:
         self._selector.register(self._exit, selectors.EVENT_READ, _wake)
         self._register(process.stdout, selectors.EVENT_READ, self._read_stdout)
         self._register(process.stderr, selectors.EVENT_READ, self._read_stderr)
-        self._register(process.stdin, selectors.EVENT_WRITE, self._write_stdin)
 
     def _register(self, pipe: IO[bytes] | None, events: int, act: Callable[[IO[bytes]], None]) -> None:
         if pipe is not None:
             os.set_blocking(pipe.fileno(), False)
             self._selector.register(pipe, events, act)
+
+    def give(self, data: bytes) -> None:
+        """Begin to write its input; the time it may take counts from now."""
+        self.started = time.monotonic()
+        self._input = memoryview(data)
+        self._register(self.process.stdin, selectors.EVENT_WRITE, self._write_stdin)
 
     def follow(self, seconds: float) -> _Ending:
         """Exchange input and output until the process ends, time is up, it writes too much, or it is to stop."""

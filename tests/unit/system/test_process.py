@@ -367,3 +367,38 @@ def test_nothing_starts_after_stop_all(runner: ProcessRunner, tmp_path: Path) ->
     outcomes = runner.run_all((Command(argv=("touch", f"{tmp_path}/started")),) * 2)
     assert [outcome.failure for outcome in outcomes] == [Failure.SKIPPED] * 2
     assert not (tmp_path / "started").exists()
+
+
+def test_command_started_ahead_gets_its_input_later(runner: ProcessRunner) -> None:
+    """It waits for the questions; its deadline counts from them, and so does what it took."""
+    waiting = runner.start(Command(argv=("sh", "-c", "echo ready; cat")))
+    assert waiting is not None
+    outcome = waiting.finish(Command(argv=("cat",), stdin=b"question\n", deadline=20.0))
+    assert (outcome.exit_code, outcome.stdout, outcome.failure) == (0, b"ready\nquestion\n", None)
+    waiting.drop()
+
+
+def test_command_started_ahead_is_still_stopped_at_its_deadline(runner: ProcessRunner) -> None:
+    """One that does not end once it has its input is stopped as any other."""
+    waiting = runner.start(Command(argv=("sleep", "60")))
+    assert waiting is not None
+    assert waiting.finish(Command(argv=("sleep", "60"), stdin=b"", deadline=0.1)).failure is Failure.TIMEOUT
+
+
+@pytest.mark.parametrize("end", ["drop", "stop_all"])
+def test_command_started_ahead_is_never_left(runner: ProcessRunner, tmp_path: Path, end: str) -> None:
+    """Nobody asks it anything, or pgwrap is stopped: it is gone, and what it started too."""
+    os.mkfifo(tmp_path / "ready")
+    waiting = runner.start(Command(argv=("sh", "-c", f"sleep 60 & echo $! $$ >{tmp_path}/ready; read -r line")))
+    assert waiting is not None
+    processes = (tmp_path / "ready").read_text().split()
+    if end == "stop_all":
+        runner.stop_all()
+    waiting.drop()
+    assert all(has_been_killed(int(process)) for process in processes)
+    waiting.drop()
+
+
+def test_command_that_cannot_start_is_not_started_ahead(runner: ProcessRunner) -> None:
+    """What is missing is told when it is run in earnest."""
+    assert runner.start(Command(argv=("/nonexistent/program",))) is None
