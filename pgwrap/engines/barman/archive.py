@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from pgwrap.domain.command import Outcome
 from pgwrap.domain.facts import ArchiveContents, Finding, FindingCode, Severity
-from pgwrap.domain.wal import DEFAULT_SEGMENT_SIZE, Ancestry, Segment, SegmentRange
+from pgwrap.domain.wal import DEFAULT_SEGMENT_SIZE, Ancestry, Segment, SegmentRange, without
 from pgwrap.engines.barman.backups import postgres_version
 from pgwrap.engines.barman.catalog import CatalogBackup, ServerReport, WalList
 from pgwrap.engines.barman.failures import read, reason
@@ -31,6 +31,27 @@ def read_wal(
         message = "Barman's WAL list is empty though WAL is archived"
         return None, (_wal_unknown(message, f"barman rebuild-xlogdb {report.name}"),)
     return answer, ()
+
+
+def seems_lost(index: Outcome, files: Outcome | None, report: ServerReport, segment_size: int | None) -> bool:
+    """Whether a listed segment is not among the files. Index and files are not read at the same instant, and WAL comes
+    and goes meanwhile: before it is called lost, both must be read once more.
+    """
+    if files is None or not files.succeeded:
+        return False
+    listed = read_index(index, report, segment_size)
+    if isinstance(listed, Finding):
+        return False
+    size = report.segment_size or segment_size or DEFAULT_SEGMENT_SIZE
+    return bool(compared(listed.ranges, parse_files(files.text(), size)).lost)
+
+
+def listed_twice(first: Outcome, wal: WalList, report: ServerReport, segment_size: int | None) -> WalList:
+    """Only what the index listed both times: neither what came in between nor what went."""
+    before = read_index(first, report, segment_size)
+    if isinstance(before, Finding):
+        return wal
+    return replace(wal, ranges=tuple(without(wal.ranges, tuple(without(wal.ranges, before.ranges)))))
 
 
 def _wal_list(

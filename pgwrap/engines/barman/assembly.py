@@ -11,6 +11,7 @@ from pgwrap.domain.wal import Ancestry
 from pgwrap.engines.barman.archive import (
     against_files,
     contents,
+    listed_twice,
     newest_postgres,
     read_ancestry,
     read_wal,
@@ -50,6 +51,8 @@ class Heard:
     """`sync-info`, asked where the index does not suffice."""
     index: Outcome | None
     files: Outcome | None
+    first_index: Outcome | None
+    """What the index said before, where it and the files were read twice."""
     history: Outcome | None
     own_listing: Outcome | None
 
@@ -82,6 +85,8 @@ def assembled(heard: Heard) -> Observation:
         return _unread(heard.cluster, (*version, missing), heard.diagnosis.version)
     listed, listing_findings = _listed(heard, heard.report)
     wal, wal_findings = read_wal(heard.wal, heard.index, heard.report, heard.cluster.postgres.wal_segment_size)
+    if wal is not None and heard.first_index is not None:
+        wal = listed_twice(heard.first_index, wal, heard.report, heard.cluster.postgres.wal_segment_size)
     wal, file_findings = against_files(wal, heard.files, heard.report, heard.cluster.postgres.wal_segment_size)
     ancestries, history_findings = read_ancestry(heard.history, heard.report)
     parts = _Parts(

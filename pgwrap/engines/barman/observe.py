@@ -15,6 +15,7 @@ from pgwrap.domain.command import Command, Conversation, Failure, Outcome
 from pgwrap.domain.facts import Finding, Observation
 from pgwrap.domain.model import Cluster
 from pgwrap.engines.barman import commands
+from pgwrap.engines.barman.archive import seems_lost
 from pgwrap.engines.barman.assembly import Heard, assembled
 from pgwrap.engines.barman.catalog import Diagnosis, Listing, ServerReport
 from pgwrap.engines.barman.envelope import console_messages
@@ -58,7 +59,7 @@ class Installation:
 
 def observe(request: ObserveRequest) -> Conversation[tuple[Observation, ...]]:
     """Two rounds of questions, whatever the number of servers; the questions of a round run side by side. A third one
-    asks Barman itself for the WAL of servers whose index does not suffice.
+    asks Barman itself for the WAL of servers whose index does not suffice, and looks again where WAL seems lost.
     """
     if not request.clusters:
         return ()
@@ -140,9 +141,22 @@ def _third_round(
     for cluster in request.clusters:
         user, name = request.run_as.get(cluster.name), cluster.engine_name
         index, report = answers.get(("index", cluster.name)), installations[user].report(name)
-        if index is None or report is None or suffices(index, answers.get(("files", cluster.name)), report):
+        if index is None or report is None:
             continue
-        yield ("wal", cluster.name), commands.wal_list(request.instance, name, user, request.deadline)
+        files = answers.get(("files", cluster.name))
+        if not suffices(index, files, report):
+            yield ("wal", cluster.name), commands.wal_list(request.instance, name, user, request.deadline)
+        elif seems_lost(index, files, report, cluster.postgres.wal_segment_size):
+            yield from _second_look(request, cluster, report, user)
+
+
+def _second_look(
+    request: ObserveRequest, cluster: Cluster, report: ServerReport, user: str | None
+) -> Iterator[tuple[Key, Command]]:
+    index, directory = index_path(report), report.settings.wals_directory
+    if index is not None and directory is not None:
+        yield ("index again", cluster.name), commands.wal_index(request.instance, index, user, request.deadline)
+        yield ("files again", cluster.name), commands.wal_files(request.instance, directory, user, request.deadline)
 
 
 def _worth_asking(report: ServerReport | None) -> bool:
@@ -157,6 +171,7 @@ def _worth_asking(report: ServerReport | None) -> bool:
 
 def _heard(cluster: Cluster, installation: Installation, answers: Mapping[Key, Outcome]) -> Heard:
     listing = installation.listing
+    index, again = answers.get(("index", cluster.name)), answers.get(("index again", cluster.name))
     return Heard(
         cluster=cluster,
         diagnosis=installation.diagnosis,
@@ -165,8 +180,9 @@ def _heard(cluster: Cluster, installation: Installation, answers: Mapping[Key, O
         warnings=installation.warnings,
         overrides=answers.get(("overrides", installation.run_as or "")),
         wal=answers.get(("wal", cluster.name)),
-        index=answers.get(("index", cluster.name)),
-        files=answers.get(("files", cluster.name)),
+        index=again or index,
+        files=answers.get(("files again", cluster.name)) or answers.get(("files", cluster.name)),
+        first_index=index if again is not None else None,
         history=answers.get(("history", cluster.name)),
         own_listing=answers.get(("listing", cluster.name)),
     )

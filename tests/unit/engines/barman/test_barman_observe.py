@@ -218,6 +218,59 @@ def test_a_lost_wal_file_is_a_gap_although_barman_lists_it(replay: Replays, clus
     )
 
 
+def looked_twice(barman: Any, cluster: Cluster, changes: dict[str, Callable[[bytes], bytes]]) -> Observation:
+    """Hold the conversation with answers that change after the first look at index and files."""
+    first = barman.say
+
+    def say(command: Any) -> Any:
+        outcome = first(command)
+        for program, change in changes.items():
+            if command.argv[0] == program:
+                key = next(key for key in barman.answers if key.startswith(program) and "s1" in key)
+                code, said, errors = barman.answers[key]
+                barman.answers[key] = (code, change(said), errors)
+        return outcome
+
+    barman.say = say
+    (seen,) = look(barman, cluster)
+    return seen
+
+
+def test_a_segment_archived_between_the_looks_is_not_lost(replay: Replays, cluster: Clusters) -> None:
+    """The index is read after the files: what came in between is there at the second look, and counts from then on."""
+    barman = replay("3.4.0")
+    key = next(key for key in barman.answers if key.startswith("find") and "s1" in key)
+    code, paths, errors = barman.answers[key]
+    late = b"".join(line for line in paths.splitlines(keepends=True) if not line.endswith(b"0000003A\n"))
+    barman.answers[key] = (code, late, errors)
+
+    seen = looked_twice(barman, cluster("s1"), {"find": lambda _: paths})
+
+    assert [] == codes(seen)
+    assert (SegmentRange(Timeline(1), 0x30, 0x3A),) == seen.archives[0].ranges
+
+
+def test_a_segment_that_retention_took_between_the_looks_is_not_lost(replay: Replays, cluster: Clusters) -> None:
+    """What the index does not list any more was deleted on purpose."""
+    barman = replay("3.4.0")
+    gone = lambda said: b"".join(line for line in said.splitlines(keepends=True) if b"00000030" not in line)  # noqa: E731
+    key = next(key for key in barman.answers if key.startswith("find") and "s1" in key)
+    code, paths, errors = barman.answers[key]
+    barman.answers[key] = (code, gone(paths), errors)
+
+    seen = looked_twice(barman, cluster("s1"), {"cat": gone})
+
+    assert [] == codes(seen)
+    assert (SegmentRange(Timeline(1), 0x31, 0x3A),) == seen.archives[0].ranges
+
+
+def test_nothing_is_looked_at_twice_without_a_reason(replay: Replays, cluster: Clusters) -> None:
+    """Two rounds are enough where list and files agree."""
+    barman = replay("3.4.0")
+    look(barman, cluster("s1"))
+    assert 2 == len(barman.rounds)
+
+
 @pytest.mark.parametrize("readable", [True, False])
 def test_a_wal_file_that_barman_does_not_list_is_a_warning(replay: Replays, cluster: Clusters, readable: bool) -> None:
     """A restore would not copy it."""
