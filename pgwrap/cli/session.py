@@ -71,8 +71,11 @@ class Session:
     def fleet(self, *, warn: bool = True) -> Fleet:
         """The spec, with its warnings said unless the command reports them itself."""
         from pgwrap.spec.loader import load
+        from pgwrap.system.fleet_cache import FleetPickles, cache_directory
 
-        fleet = load(self.spec_file, environment=os.environ, is_root=os.geteuid() == 0)
+        directory = cache_directory()
+        cache = FleetPickles(directory=directory) if directory is not None else None
+        fleet = load(self.spec_file, environment=os.environ, is_root=os.geteuid() == 0, cache=cache)
         for warning in fleet.warnings if warn else ():
             self.say(str(warning))
         self.open_log(fleet.state)

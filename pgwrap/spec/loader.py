@@ -5,29 +5,41 @@ It never looks in the working directory, and prints nothing.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from hashlib import sha256
 from pathlib import Path
+from typing import Protocol
 
 from pgwrap.domain.model import Fleet
 from pgwrap.errors import Problem, SpecError
-from pgwrap.spec.build import Report, build
-from pgwrap.spec.merge import Tree, flatten, join, with_defaults
-from pgwrap.spec.problems import control_characters
 from pgwrap.spec.reading import Reading, read
-from pgwrap.spec.validation import validate
 
 SYSTEM_SPEC = "/etc/pgwrap/pgwrap.yaml"
 STATE = "/var/lib/pgwrap"
 _NOT_FOUND_HINT = "write a first one with `pgwrap init`, or name it with --config"
 
 
-def load(main: str | None, *, environment: Mapping[str, str], is_root: bool) -> Fleet:
+_MAY_HOLD_SECRETS = re.compile(r"pass|secret|key|token", re.IGNORECASE)
+
+
+class FleetCache(Protocol):
+    """Remembers what a spec means, by a digest of all its files: checking one takes longer than asking an engine."""
+
+    def get(self, digest: str) -> Fleet | None:
+        """The fleet of these files; None when it is not known."""
+
+    def put(self, digest: str, fleet: Fleet) -> None:
+        """Remember it; a cache that cannot be kept costs time and nothing else."""
+
+
+def load(main: str | None, *, environment: Mapping[str, str], is_root: bool, cache: FleetCache | None = None) -> Fleet:
     """The fleet that the spec describes.
 
     `main` is the file of `--config`; without it, the file is looked for as `find` says. Raises SpecError with every
     problem, in the order of the files; warnings come with the fleet.
     """
-    return load_file(main or find(environment=environment, is_root=is_root))
+    return load_file(main or find(environment=environment, is_root=is_root), cache)
 
 
 def find(*, environment: Mapping[str, str], is_root: bool, system: str = SYSTEM_SPEC) -> str:
@@ -56,30 +68,39 @@ def _stands(place: str) -> bool:
         return True
 
 
-def load_file(main: str) -> Fleet:
+def load_file(main: str, cache: FleetCache | None = None) -> Fleet:
     """The fleet of the spec whose main file this is; raises SpecError with every problem, warnings too."""
     reading = read(main)
     if not reading.sources:
         raise SpecError(reading.ordered())
-    joined, problems = join(tuple(reading.sources))
-    reading.problems.extend(problems)
-    fleet = _fleet(flatten(with_defaults(joined)), reading)
-    problems = reading.ordered()
-    if any(problem.severity == "error" for problem in problems):
-        raise SpecError(problems)
+    if cache is None or reading.problems:
+        return _understood(reading)
+    digest = _digest(reading)
+    fleet = cache.get(digest)
+    if fleet is None:
+        fleet = _understood(reading)
+        if not _holds_secrets(fleet):
+            cache.put(digest, fleet)
     return fleet
 
 
-def _fleet(tree: Tree, reading: Reading) -> Fleet:
-    validation = validate(tree)
-    report = Report(tree, spoiled=validation.spoiled)
-    built = build(validation.spec, report)
-    reading.problems.extend((*control_characters(tree), *validation.problems, *report.problems))
-    return Fleet(
-        clusters=built.clusters,
-        engines=built.engines,
-        state=validation.spec.state or STATE,
-        files=tuple(str(Path(name).absolute()) for name in reading.names),
-        locations=tree.values,
-        warnings=tuple(problem for problem in reading.ordered() if problem.severity != "error"),
-    )
+def _digest(reading: Reading) -> str:
+    """Of every file's place and content: the same files mean the same fleet."""
+    places = "\0".join(str(Path(name).absolute()) for name in reading.names)
+    return sha256(places.encode(errors="surrogateescape") + b"".join(reading.digests)).hexdigest()
+
+
+def _holds_secrets(fleet: Fleet) -> bool:
+    """Whether a secret itself may stand in the spec: literally (which is warned of), or in a native option."""
+    options = [option for engine in fleet.engines for option in engine.options]
+    for cluster in fleet.clusters:
+        options += cluster.options
+        options += (option for model in cluster.models for option in model.options)
+        options += (option for repository in cluster.repositories for option in repository.options)
+    return bool(fleet.warnings) or any(_MAY_HOLD_SECRETS.search(option.key) for option in options)
+
+
+def _understood(reading: Reading) -> Fleet:
+    from pgwrap.spec.understanding import understood  # noqa: PLC0415 - pydantic loads for a tenth of a second
+
+    return understood(reading, default_state=STATE)

@@ -9,6 +9,7 @@ import glob
 import os
 import stat
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 
 from pgwrap.errors import Location, Problem
@@ -24,6 +25,8 @@ class Reading:
     names: list[str] = field(default_factory=list)
     sources: list[SourceFile] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
+    digests: list[bytes] = field(default_factory=list)
+    """SHA-256 of each file that was read."""
 
     def ordered(self) -> tuple[Problem, ...]:
         """Every problem once, in the order of files, lines and columns; those without a place first."""
@@ -62,6 +65,7 @@ def _read_file(name: str, included_at: Location | None, reading: Reading) -> Map
     data = _bytes_of(name, included_at, reading)
     if data is None:
         return None
+    reading.digests.append(sha256(data).digest())
     document = parse(data, name)
     reading.problems.extend(document.problems)
     root = _as_mapping(document.root, name, reading)
