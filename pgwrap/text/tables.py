@@ -24,10 +24,11 @@ def table(rows: Sequence[Sequence[str]], headers: Sequence[str], style: Style = 
         laid_out = tabulate(lines[1:], headers=lines[0], tablefmt="github", disable_numparse=True)
     else:  # given as headers, they would be padded by two more columns
         laid_out = tabulate(lines, tablefmt="plain", disable_numparse=True)
-    cells = (cell for row in (headers, *rows) for cell in row if columns(cell) > 0)
+    cells = (cell for row in (headers, *rows) for cell in row if cell)
     text = re.sub(f"{_STAND_IN}+", lambda _: next(cells), laid_out)
     return "\n".join(line.rstrip() for line in text.split("\n"))
 
 
 def _stand_in(cell: str) -> str:
-    return _STAND_IN * columns(cell)
+    """As wide as the cell; one that is nothing but combining characters still has to be found again."""
+    return _STAND_IN * max(columns(cell), 1) if cell else ""

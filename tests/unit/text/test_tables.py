@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pgwrap.text.columns import columns, cut, wrap
@@ -32,6 +32,7 @@ def test_a_table_without_rows_is_its_header() -> None:
     assert table([], ("a", "b")) == "a  b"
 
 
+@example([("", "\u0f35")])
 @given(st.lists(st.tuples(LETTERS, LETTERS), max_size=5))
 def test_a_table_has_a_line_per_row_and_every_cell(rows: list[tuple[str, str]]) -> None:
     """No cell is lost, changed or broken over lines."""
