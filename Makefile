@@ -2,6 +2,8 @@
 PYTHON := .venv/bin/python
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
+# Hundreds of tests start pgwrap: its own modules are compiled once, not each time.
+unexport PYTHONDONTWRITEBYTECODE
 .PHONY: help demo test unit integration matrix bench lint docs wheel-test clean setup
 
 help: ## say what there is
