@@ -9,6 +9,7 @@ import select
 import signal
 import stat
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -295,6 +296,15 @@ def test_interrupt_stops_the_program_first(runner: ProcessRunner) -> None:
     assert has_been_killed(int(seen[0]))
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Ctrl-C raises KeyboardInterrupt, also where the whole run was started with SIGINT ignored (in a background)."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_interrupt_stops_all_that_run_side_by_side(tmp_path: Path) -> None:
     """Ctrl-C ends what runs, and what waits for its turn is never started."""
     runner = ProcessRunner(parallel=2)
