@@ -11,6 +11,8 @@ from integration.lab.estate import BILLING, ORDERS, Estate, estate
 from integration.lab.machine import Machine, NothingToRun, discover
 from integration.lab.room import Room, room, terminate_as_interrupt
 
+QUIET_RPO = "2h"
+"""So long that no server switches WAL by itself while a scenario compares two looks."""
 PAIR = {ORDERS: "pgbackrest", BILLING: "barman"}
 MakeEstate = Callable[[Mapping[str, str]], Estate]
 
@@ -42,7 +44,7 @@ def make_estate(machine: Machine) -> Iterator[MakeEstate]:
             for engine in engines.values():
                 if getattr(machine, engine) is None:
                     pytest.skip(f"{engine} is not installed")
-            made = stack.enter_context(estate(stack.enter_context(room(machine, "test")), engines))
+            made = stack.enter_context(estate(stack.enter_context(room(machine, "test")), engines, rpo=QUIET_RPO))
             made.render()
             for name in engines:
                 made.apply_settings(name)

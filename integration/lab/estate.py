@@ -37,7 +37,7 @@ repositories:
 defaults:
   run_as: {user}
   retention: {{window: 7d}}
-  objectives: {{rpo: 5min, backup_age: 26h}}
+  objectives: {{rpo: {rpo}, backup_age: 26h}}
 clusters:
 """
 PGBACKREST_CLUSTER = """\
@@ -74,6 +74,8 @@ class Estate:
     servers: Mapping[str, PostgresServer]
     engines: Mapping[str, str] = field(default_factory=dict)
     """Each cluster's engine."""
+    rpo: str = "5min"
+    """What the spec promises; half of it is the archive_timeout at which an idle server switches WAL by itself."""
     environment: Mapping[str, str] = field(default_factory=dict)
     """What else `pgwrap` finds in its environment."""
 
@@ -97,7 +99,7 @@ class Estate:
 
     def write_spec(self, more: Mapping[str, str] | None = None) -> Path:
         """Write the spec; `more` adds lines (indented by four) to a cluster."""
-        text = HEAD.format(room=self.room.path, user=self.room.machine.user)
+        text = HEAD.format(room=self.room.path, user=self.room.machine.user, rpo=self.rpo)
         for name, server in self.servers.items():
             form = BARMAN_CLUSTER if self.engines[name] == "barman" else PGBACKREST_CLUSTER
             text += form.format(
@@ -176,7 +178,7 @@ def search_path(machine: Machine, first: Path | None = None) -> str:
 
 
 @contextmanager
-def estate(room: Room, engines: Mapping[str, str], *, listens: bool = False) -> Iterator[Estate]:
+def estate(room: Room, engines: Mapping[str, str], *, listens: bool = False, rpo: str = "5min") -> Iterator[Estate]:
     """Running servers and a spec that names them; nothing is rendered yet."""
     with ExitStack() as stack:
         servers = {name: stack.enter_context(postgres_server(room, name, listens=listens)) for name in engines}
@@ -184,7 +186,7 @@ def estate(room: Room, engines: Mapping[str, str], *, listens: bool = False) -> 
             if engine == "barman":
                 prepare_for_barman(servers[name])
         prepare_places(room)
-        made = Estate(room=room, servers=servers, engines=engines)
+        made = Estate(room=room, servers=servers, engines=engines, rpo=rpo)
         made.write_spec()
         yield made
 
