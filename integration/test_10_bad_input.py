@@ -322,4 +322,6 @@ def _accept_for_ever(listener: socket.socket) -> None:
         try:
             kept.append(listener.accept())
         except OSError:
+            for connection, _ in kept:
+                connection.close()
             return
