@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pgwrap.cli.options import LogFile, Quiet, SpecFile, Verbose, cluster_names
+from pgwrap.cli.options import LogFile, Output, Quiet, SpecFile, Verbose, cluster_names
 from pgwrap.cli.session import Session, session
 
 if TYPE_CHECKING:
@@ -27,13 +27,6 @@ class Type(StrEnum):
     FULL = "full"
     DIFFERENTIAL = "differential"
     INCREMENTAL = "incremental"
-
-
-class Output(StrEnum):
-    """How the new backup is told."""
-
-    TEXT = "text"
-    JSON = "json"
 
 
 def backup(

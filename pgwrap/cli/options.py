@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from enum import StrEnum
 from typing import Annotated, TypeAlias
 
 import typer
@@ -19,6 +20,13 @@ def cluster_names(context: typer.Context, incomplete: str) -> list[str]:
     except PgwrapError:
         return []
     return [cluster.name for cluster in fleet.clusters if cluster.name.startswith(incomplete)]
+
+
+class Output(StrEnum):
+    """How a command answers that has no more forms than these."""
+
+    TEXT = "text"
+    JSON = "json"
 
 
 SpecFile: TypeAlias = Annotated[

@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 import json
-from enum import StrEnum
 from typing import Annotated
 
 import typer
 
 from pgwrap.cli.choices import engine_choices
-from pgwrap.cli.options import Clusters, EngineVersions, LogFile, Offline, Quiet, SpecFile, Verbose
+from pgwrap.cli.options import Clusters, EngineVersions, LogFile, Offline, Output, Quiet, SpecFile, Verbose
 from pgwrap.cli.session import chosen, session
-
-
-class Output(StrEnum):
-    """How files are printed when they are not written."""
-
-    TEXT = "text"
-    JSON = "json"
 
 
 def render(
