@@ -16,6 +16,8 @@ from pgwrap.domain.wal import Ancestry, Lsn, SegmentRange, Timeline
 EngineName: TypeAlias = Literal["pgbackrest", "barman"]
 BackupType: TypeAlias = Literal["full", "differential", "incremental", "snapshot", "logical"]
 BackupState: TypeAlias = Literal["done", "waiting_for_wal", "running", "failed", "invalid"]
+Held: TypeAlias = Literal[False, "full", "standalone"]
+"""Whether retention may not take a backup, and what of its WAL stays: all from it on, or its own alone."""
 
 
 INTERNAL: Final = {"internal": True}
@@ -127,8 +129,12 @@ class BackupRetention:
     """What the policy does to a backup."""
 
     kept: bool | None
+    """False: the engine's next expiry deletes it."""
     reason: str
     expires: datetime | None = None
+    """From when on it goes though nothing else happens."""
+    event: str | None = None
+    """What lets it go, where that is not time alone: "after 2 more full backups"."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,7 +169,7 @@ class Backup:
     parent: str | None = None
     needs: tuple[str, ...] = ()
     page_errors: bool | None = None
-    held: Literal[False, "full", "standalone"] = False
+    held: Held = False
     annotations: tuple[tuple[str, str], ...] = ()
     imported_from: ImportedFrom | None = None
     restorable: bool | None = None
@@ -248,6 +254,8 @@ class Observation:
     slots: tuple[ReplicationSlot, ...] = ()
     policy: str | None = None
     """The retention the engine itself says it applies."""
+    retention_options: tuple[tuple[str, str], ...] | None = None
+    """The engine's own settings of retention, as it says them itself; None: it does not tell (pgBackRest)."""
     enforced_by: str | None = None
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Literal, Protocol, TypeAlias
 
 from pgwrap.domain.command import Command, Conversation, Outcome
 from pgwrap.domain.facts import Backup, BackupType, Observation
 from pgwrap.domain.model import Cluster, EngineInstance, EngineKind, Path, Repository, Secret
 from pgwrap.domain.plan import ClusterSettings, WriteFile
+from pgwrap.domain.retention import Forecast
 
 _DIGITS = re.compile(r"\d+(?:\.\d+)*")
 
@@ -138,6 +140,22 @@ class BackupJob:
     """Raises EngineMissing, EngineTimeout, EngineFailed, Busy or OutputNotUnderstood."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForecastRequest:
+    """Whose next expiry to foretell; the cluster's words decide where `hypothetical`, else what is configured now."""
+
+    cluster: Cluster
+    observation: Observation
+    """Of this engine, or of the other one, whose backups are then judged by this engine's rules."""
+    version: EngineVersion
+    now: datetime
+    installation: tuple[Cluster, ...] = ()
+    """Every active cluster of the installation, whose configuration may share sections with this one's."""
+    hypothetical: bool = False
+    by_hand: bool = False
+    """What pgwrap's own expiry does to WAL, where that differs from the engine's."""
+
+
 class Engine(Protocol):
     """One backup engine, in every version pgwrap knows."""
 
@@ -188,6 +206,9 @@ class Engine(Protocol):
     ) -> Command | None:
         """A command that puts the decompressed segment `segment` into `directory` under its own name; None where the
         engine can fetch none on its own host."""
+
+    def forecast(self, request: ForecastRequest) -> tuple[Forecast, ...]:
+        """What the engine's next expiry deletes of each repository, and why; what it does not know it says."""
 
     def backup(self, request: BackupRequest) -> BackupJob:
         """How to take a backup; raises EngineUnsupported when this version cannot."""

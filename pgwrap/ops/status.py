@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TypeVar
 
-from pgwrap.domain.facts import ClusterStatus, Finding, FindingCode, FleetStatus, Observation, PostgresView, Severity
-from pgwrap.domain.model import Cluster, EngineInstance, Fleet
+from pgwrap.domain.facts import ClusterStatus, FleetStatus, Observation, PostgresView
+from pgwrap.domain.model import Cluster, Fleet
 from pgwrap.domain.plan import PostgresSetting
-from pgwrap.engines.port import EngineVersion, ObserveRequest
+from pgwrap.engines.port import EngineVersion
 from pgwrap.errors import PgwrapError
+from pgwrap.ops.observing import observe, request_for, results, unreadable
 from pgwrap.ops.proofs import ProofReader
 from pgwrap.ops.world import World, by_instance
 from pgwrap.system.port import PostgresQuestion
@@ -21,9 +21,6 @@ from pgwrap.system.port import PostgresQuestion
 POSTGRES_DEADLINE = 5.0
 HEAD_START = 0.1
 """Seconds in which the engines are started: what is loaded in the meantime would hold that up."""
-WAKE_UP = 0.2
-"""Seconds after which a waiting main thread looks for signals."""
-Result = TypeVar("Result")
 _LOG = logging.getLogger("pgwrap.status")
 
 
@@ -54,26 +51,19 @@ def status(
     with ThreadPoolExecutor(max_workers=max(4, len(by_instance(asked)) + 1)) as pool:
         views = pool.submit(_ask_postgres, asked, world, options)
         observing = [
-            pool.submit(_observe, _request(fleet, instance, members, world, options), world)
+            pool.submit(observe, request_for(fleet, instance, members, world, options.deadline), world)
             for instance, members in by_instance(asked).items()
         ]
         wait(observing, timeout=HEAD_START)
         from pgwrap.domain.verdicts import fleet_status  # noqa: PLC0415 - it loads while the engines work
 
         meanwhile()
-        observed = {name: fact for answer in _results(observing) for name, fact in answer.items()}
-        (servers,) = _results([views])
+        observed = {name: fact for answer in results(observing) for name, fact in answer.items()}
+        (servers,) = results([views])
     seen = tuple(Seen(cluster, observed[cluster.name], servers.get(cluster.name)) for cluster in asked)
     judged = _judge_all(fleet, seen, world, now=now, options=options)
     left_out = tuple(cluster.name for cluster in clusters if cluster not in asked)
     return replace(fleet_status(judged), left_out=left_out)
-
-
-def _results(futures: list[Future[Result]]) -> list[Result]:
-    """What they give, waited for in short steps: a signal that strikes another thread does not wake this one up."""
-    while wait(futures, timeout=WAKE_UP).not_done:
-        pass
-    return [future.result() for future in futures]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,11 +85,11 @@ def _judge_all(
             return _judge(fleet, one, world, now=now, options=options)
         except Exception as error:  # noqa: BLE001 - a defect in judging one cluster must not hide the others
             _LOG.exception("judging %s", one.cluster.name)
-            unread = _unreadable(one.cluster, error)
+            unread = unreadable(one.cluster, error)
             return assess(one.cluster, unread, postgres=None, commits={}, expected=(), now=now)
 
     with ThreadPoolExecutor(max_workers=4) as pool:
-        return tuple(_results([pool.submit(judge, one) for one in seen]))
+        return tuple(results([pool.submit(judge, one) for one in seen]))
 
 
 def _judge(fleet: Fleet, one: Seen, world: World, *, now: datetime, options: StatusOptions) -> ClusterStatus:
@@ -113,40 +103,6 @@ def _judge(fleet: Fleet, one: Seen, world: World, *, now: datetime, options: Sta
         commits=reader.prove(one.observation) if options.prove_commits else {},
         expected=_expected(one.cluster, one.observation, world),
         now=now,
-    )
-
-
-def _request(
-    fleet: Fleet, instance: EngineInstance, clusters: tuple[Cluster, ...], world: World, options: StatusOptions
-) -> ObserveRequest:
-    return ObserveRequest(
-        instance=instance,
-        clusters=clusters,
-        installation=tuple(cluster for cluster in fleet.clusters if cluster.engine == instance and cluster.active),
-        run_as={cluster.name: world.user_for(cluster) for cluster in clusters},
-        deadline=options.deadline,
-    )
-
-
-def _observe(request: ObserveRequest, world: World) -> dict[str, Observation]:
-    """What one installation says of its clusters; whatever goes wrong stays with it."""
-    try:
-        observations = world.converse(world.engine(request.instance).observe(request))
-    except Exception as error:  # noqa: BLE001 - a defect in one engine's reader must not hide the other clusters
-        _LOG.exception("observing %s", request.instance.name)
-        observations = tuple(_unreadable(cluster, error) for cluster in request.clusters)
-    return {cluster.name: fact for cluster, fact in zip(request.clusters, observations, strict=True)}
-
-
-def _unreadable(cluster: Cluster, error: Exception) -> Observation:
-    finding = Finding(
-        code=FindingCode.OUTPUT_NOT_UNDERSTOOD,
-        severity=Severity.UNKNOWN,
-        message=f"what the engine said could not be read ({type(error).__name__})",
-        hint="this is a defect of pgwrap: the log has the details",
-    )
-    return Observation(
-        engine=cluster.engine.kind.value, engine_name=cluster.engine_name, read=False, findings=(finding,)
     )
 
 

@@ -8,6 +8,7 @@ from pgwrap.domain.command import Command, Conversation
 from pgwrap.domain.facts import Observation
 from pgwrap.domain.model import Cluster, EngineInstance, EngineKind
 from pgwrap.domain.plan import ClusterSettings
+from pgwrap.domain.retention import Forecast
 from pgwrap.engines.barman import commands
 from pgwrap.engines.barman.backup import backup_job
 from pgwrap.engines.barman.observe import observe
@@ -19,6 +20,7 @@ from pgwrap.engines.port import (
     BackupJob,
     BackupRequest,
     EngineVersion,
+    ForecastRequest,
     ObserveRequest,
     Remark,
     Rendered,
@@ -90,6 +92,12 @@ class Barman:
     ) -> Command:
         """`barman get-wal`, which decompresses and decrypts."""
         return commands.fetch_wal(cluster.engine, cluster.engine_name, segment, directory, run_as)
+
+    def forecast(self, request: ForecastRequest) -> tuple[Forecast, ...]:
+        """See forecast.py and, for the rules, expiry.py."""
+        from pgwrap.engines.barman.forecast import forecast  # noqa: PLC0415 - it loads while the engines work
+
+        return forecast(request)
 
     def backup(self, request: BackupRequest) -> BackupJob:
         """See backup.py."""

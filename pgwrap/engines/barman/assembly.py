@@ -166,6 +166,10 @@ def _observation(heard: Heard, parts: _Parts) -> Observation:
         wal_position=report.status.position,
         slots=() if report.status.slot is None else (report.status.slot,),
         policy=None if policy is None else described(policy, settings.minimum_redundancy),
+        retention_options=(
+            ("retention_policy", settings.retention_policy or ""),
+            ("minimum_redundancy", str(settings.minimum_redundancy)),
+        ),
         enforced_by=ENFORCED_BY if policy is not None and enforced else None,
     )
 

@@ -9,6 +9,7 @@ from pgwrap.domain.command import Command, Conversation, Outcome
 from pgwrap.domain.facts import Observation
 from pgwrap.domain.model import Cluster, EngineInstance, EngineKind
 from pgwrap.domain.plan import ClusterSettings
+from pgwrap.domain.retention import Forecast
 from pgwrap.engines.pgbackrest import commands, observe, postgres
 from pgwrap.engines.pgbackrest.failures import raise_for
 from pgwrap.engines.pgbackrest.output import version_from
@@ -16,6 +17,7 @@ from pgwrap.engines.port import (
     BackupJob,
     BackupRequest,
     EngineVersion,
+    ForecastRequest,
     ObserveRequest,
     Remark,
     Rendered,
@@ -108,6 +110,12 @@ class PgBackRest:
             return None
         keys = {known.name: key for key, known in cluster.keyed_repositories()}
         return postgres.fetch_wal(cluster, keys.get(repository or ""), segment, directory, run_as)
+
+    def forecast(self, request: ForecastRequest) -> tuple[Forecast, ...]:
+        """See forecast.py and, for the rules, expiry.py."""
+        from pgwrap.engines.pgbackrest.forecast import forecast  # noqa: PLC0415 - it loads while the engines work
+
+        return forecast(request)
 
     def backup(self, request: BackupRequest) -> BackupJob:
         """How to take a backup."""

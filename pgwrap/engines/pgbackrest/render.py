@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import posixpath
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from pgwrap.domain.model import Cluster
@@ -20,7 +20,7 @@ from pgwrap.engines.pgbackrest.repository import host_settings, policy_settings,
 from pgwrap.engines.pgbackrest.settings import Setting, overriding, stanza_fault, unsafe
 from pgwrap.engines.pgbackrest.sharing import repositories_are_shared
 from pgwrap.engines.pgbackrest.stanza import Side, instance_settings, stanza_settings
-from pgwrap.engines.port import Rendered, RenderedFile, RenderRequest
+from pgwrap.engines.port import EngineVersion, Rendered, RenderedFile, RenderRequest
 from pgwrap.errors import Problem, SpecError
 from pgwrap.text import templating
 
@@ -90,6 +90,30 @@ def _main(request: RenderRequest) -> _Document:
         common=overriding((*common, *instance_settings(request.instance))),
         stanzas=stanzas,
     )
+
+
+def effective_settings(
+    cluster: Cluster, installation: tuple[Cluster, ...], version: EngineVersion, command: str
+) -> Mapping[str, str]:
+    """What pgBackRest would read for `command` of one cluster from the file as rendered, secrets left out.
+
+    A command's section of the stanza wins over the stanza's, that over the command's global one, that over [global]
+    (src/config/parse.c). A list keeps its last value. The other clusters of the installation matter only where it has
+    native options of its own: what all clusters say alike stands in [global] beside them.
+    """
+    clusters = installation if cluster.engine.options and cluster in installation else (cluster,)
+    request = RenderRequest(
+        instance=cluster.engine, clusters=clusters, version=version, secret=lambda _: "secret", spec_file=""
+    )
+    document = _main(request)
+    (stanza,) = (settings for one, settings in document.stanzas if one == cluster)
+    return {
+        one.key: one.values[-1]
+        for settings in (document.common, stanza)
+        for section in (None, command)
+        for one in settings
+        if one.command == section and not one.secret
+    }
 
 
 def _repositories(request: RenderRequest, cluster: Cluster, side: Side) -> tuple[Setting, ...]:
