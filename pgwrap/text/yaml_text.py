@@ -132,6 +132,10 @@ class _UnreadableError(Exception):
         self.problem = problem
 
 
+def _too_deep(location: Location) -> _UnreadableError:
+    return _unreadable(f"nested more than {DEPTH_LIMIT} levels deep", location)
+
+
 def _unreadable(message: str, location: Location, hint: str = "") -> _UnreadableError:
     return _UnreadableError(Problem(message=message, location=location, hint=hint))
 
@@ -201,6 +205,8 @@ class _Composer:
     def syntax_error(self, error: yaml.MarkedYAMLError) -> _UnreadableError:
         mark = error.problem_mark or error.context_mark
         location = self.place(mark)
+        if "nesting depth" in (error.problem or ""):  # PyYAML 6.0.4 has a limit of its own, which its scanner meets first
+            return _too_deep(location)
         lines = _LINE_BREAK.split(self.text)
         line = lines[location.line - 1] if location.line <= len(lines) else ""
         if line[location.column - 1 : location.column] == "\t" or re.match(" *\t", line):
@@ -216,7 +222,7 @@ class _Composer:
         if isinstance(event, yaml.AliasEvent):
             return self.alias(event.anchor or "", location)
         if depth > DEPTH_LIMIT:
-            raise _unreadable(f"nested more than {DEPTH_LIMIT} levels deep", location)
+            raise _too_deep(location)
         start = cast("_NodeStart", event)
         self.refuse_tag(start, location)
         return self.value(start, location, depth) if start.anchor is None else self.anchored(start, location, depth)
