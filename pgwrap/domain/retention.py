@@ -286,6 +286,23 @@ def sized_archives(repository: str | None, observation: Observation) -> tuple[tu
 # What follows from forecasts
 
 
+def with_verdicts(observation: Observation, forecasts: Iterable[Forecast]) -> Observation:
+    """The observation whose backups carry what the next expiry does to each."""
+    verdicts = {
+        (forecast.repository, fate.id): BackupRetention(
+            kept=fate.kept, reason=fate.reason, expires=fate.expires, event=fate.event
+        )
+        for forecast in forecasts
+        for fate in forecast.backups
+    }
+    return replace(
+        observation,
+        backups=tuple(
+            replace(one, retention=verdicts.get((one.repository, one.id), one.retention)) for one in observation.backups
+        ),
+    )
+
+
 def observation_after(observation: Observation, forecasts: Iterable[Forecast]) -> Observation:
     """What would be observed once the next expiry is through; WAL that is not known stays unknown."""
     by_repository = {forecast.repository: forecast for forecast in forecasts}

@@ -18,7 +18,8 @@ from pgwrap.domain.retention import (
     observation_after,
     unused_wal,
 )
-from pgwrap.engines.port import EngineVersion, ForecastRequest
+from pgwrap.engines.port import ForecastRequest
+from pgwrap.ops.foretelling import forecast, version_of
 from pgwrap.ops.observing import observed
 from pgwrap.ops.proofs import ProofReader, Proofs
 from pgwrap.ops.world import World
@@ -57,38 +58,6 @@ def retention(
         days=options.days,
         what_if=options.instead.text if options.instead else None,
     )
-
-
-def forecast(
-    fleet: Fleet, cluster: Cluster, observation: Observation, world: World, now: datetime, *, by_hand: bool = False
-) -> tuple[Forecast, ...]:
-    """What the cluster's engine deletes next of each repository; none when it could not be read."""
-    if not observation.read:
-        return ()
-    engine = world.engine(cluster.engine)
-    return engine.forecast(
-        ForecastRequest(
-            cluster=cluster,
-            observation=observation,
-            version=version_of(observation, engine.newest),
-            now=now,
-            installation=installation_of(fleet, cluster),
-            by_hand=by_hand,
-        )
-    )
-
-
-def version_of(observation: Observation, newest: EngineVersion) -> EngineVersion:
-    """The version that answered, the newest known where it told none."""
-    try:
-        return EngineVersion.parse(observation.engine_version or "")
-    except ValueError:
-        return newest
-
-
-def installation_of(fleet: Fleet, cluster: Cluster) -> tuple[Cluster, ...]:
-    """Every active cluster that is configured in the same files."""
-    return tuple(other for other in fleet.clusters if other.engine == cluster.engine and other.active)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

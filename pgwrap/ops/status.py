@@ -11,8 +11,8 @@ from datetime import datetime
 from pgwrap.domain.facts import ClusterStatus, FleetStatus, Observation, PostgresView
 from pgwrap.domain.model import Cluster, Fleet
 from pgwrap.domain.plan import PostgresSetting
-from pgwrap.engines.port import EngineVersion
 from pgwrap.errors import PgwrapError
+from pgwrap.ops.foretelling import forecast, version_of
 from pgwrap.ops.observing import observe, request_for, results, unreadable
 from pgwrap.ops.proofs import ProofReader
 from pgwrap.ops.world import World, by_instance
@@ -93,27 +93,26 @@ def _judge_all(
 
 
 def _judge(fleet: Fleet, one: Seen, world: World, *, now: datetime, options: StatusOptions) -> ClusterStatus:
+    from pgwrap.domain.retention import next_step, with_verdicts  # noqa: PLC0415 - see `status`
     from pgwrap.domain.verdicts import assess  # noqa: PLC0415 - see `status`
 
     reader = ProofReader(world=world, cluster=one.cluster, state=fleet.state, deadline=options.deadline)
-    return assess(
+    forecasts = forecast(fleet, one.cluster, one.observation, world, now)
+    judged = assess(
         one.cluster,
-        one.observation,
+        with_verdicts(one.observation, forecasts),
         postgres=one.server,
         commits=reader.prove(one.observation) if options.prove_commits else {},
         expected=_expected(one.cluster, one.observation, world),
         now=now,
     )
+    return replace(judged, retention=replace(judged.retention, next=next_step(forecasts)))
 
 
 def _expected(cluster: Cluster, observation: Observation, world: World) -> tuple[PostgresSetting, ...]:
     """The settings PostgreSQL should have for the version that answered."""
     engine = world.engine(cluster.engine)
-    text = observation.engine_version
-    try:
-        version = EngineVersion.parse(text or "")
-    except ValueError:  # it told no version, or none that any release had
-        version = engine.newest
+    version = version_of(observation, engine.newest)
     return engine.settings(replace(cluster, run_as=world.user_for(cluster)), version).settings
 
 

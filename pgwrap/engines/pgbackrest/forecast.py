@@ -8,8 +8,8 @@ from typing import Final, Literal, cast
 
 from pgwrap.domain.facts import Backup, BackupRetention, Observation
 from pgwrap.domain.retention import Forecast, backup_fates, sized_archives
+from pgwrap.engines.pgbackrest.document import effective_settings
 from pgwrap.engines.pgbackrest.expiry import Expiry, Policy, expiry
-from pgwrap.engines.pgbackrest.render import effective_settings
 from pgwrap.engines.pgbackrest.repository_states import repository_name
 from pgwrap.engines.port import ForecastRequest
 

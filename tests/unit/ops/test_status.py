@@ -11,7 +11,8 @@ from pgwrap.domain.command import Command, Conversation, Outcome
 from pgwrap.domain.facts import FindingCode, Observation, PostgresView, Severity
 from pgwrap.domain.model import Cluster, EngineInstance, EngineKind, Fleet, PostgresTarget, Secret
 from pgwrap.domain.plan import ClusterSettings, WriteFile
-from pgwrap.engines.port import EngineVersion, ObserveRequest
+from pgwrap.domain.retention import Forecast
+from pgwrap.engines.port import EngineVersion, ForecastRequest, ObserveRequest
 from pgwrap.errors import Problem, SpecError
 from pgwrap.ops.status import StatusOptions, status
 from pgwrap.ops.world import World
@@ -41,6 +42,9 @@ class Echo:
     def settings(self, cluster: Cluster, version: EngineVersion) -> ClusterSettings:
         return ClusterSettings(cluster=cluster.name, settings=())
 
+    def forecast(self, _request: ForecastRequest) -> tuple[Forecast, ...]:
+        return ()
+
     def observe(self, request: ObserveRequest) -> Conversation[tuple[Observation, ...]]:
         (outcome,) = yield (Command(argv=("echo", request.instance.name)),)
         return tuple(
@@ -55,6 +59,10 @@ class Odd(Echo):
     def settings(self, cluster: Cluster, version: EngineVersion) -> ClusterSettings:
         assert version == self.newest
         raise ZeroDivisionError
+
+    def forecast(self, request: ForecastRequest) -> tuple[Forecast, ...]:
+        assert request.version == self.newest
+        return ()
 
     def observe(self, request: ObserveRequest) -> Conversation[tuple[Observation, ...]]:
         yield (Command(argv=("echo",)),)

@@ -47,7 +47,8 @@ def test_a_backup_has_the_names_of_the_contract(fleet: FleetStatus) -> None:
     assert backup["lsn_start"] == "0/29000028"
     assert backup["annotations"] == {"ticket": "OPS-7"}
     assert backup["needs"] == ["20261115-010002F"]
-    assert backup["retention"] == {"kept": True, "reason": "inside the window of 14 days", "expires": None}
+    verdict = {"kept": True, "reason": "inside the window of 14 days", "expires": None, "event": None}
+    assert backup["retention"] == verdict
     assert backup["imported_from"] is None
 
 
