@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from pgwrap import __version__
-from pgwrap.cli import backup, init, render, retention, schema, status, streams, validate
+from pgwrap.cli import backup, expire, init, render, retention, schema, status, streams, validate
 
 app = typer.Typer(
     name="pgwrap",
@@ -40,7 +40,15 @@ def pgwrap(
     """
 
 
-for command in (init.init, validate.validate, schema.schema, render.render, backup.backup, retention.retention):
+for command in (
+    init.init,
+    validate.validate,
+    schema.schema,
+    render.render,
+    backup.backup,
+    retention.retention,
+    expire.expire,
+):
     app.command()(command)
 app.command(cls=status.StatusCommand)(status.status)
 

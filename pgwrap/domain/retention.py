@@ -168,6 +168,110 @@ class FleetRetention:
     what_if: str | None = None
 
 
+# What an expiry does
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnnouncedWal:
+    """Archived files that the engine says it would delete: all between two names, both included, by their beginning.
+
+    A name may be a directory's: the first sixteen digits of the segments in it.
+    """
+
+    archive: str
+    start: str
+    stop: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Announced:
+    """What the engine's own dry run says it would delete of one repository."""
+
+    backups: frozenset[str]
+    wal: tuple[AnnouncedWal, ...] = ()
+    whole_archives: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RepositoryExpiry:
+    """What is to go of one repository: as foretold, and as the engine itself says in a dry run."""
+
+    repository: str | None
+    backups: tuple[str, ...]
+    wal_segments: int | None
+    """None: the archived WAL is not known."""
+    bytes: int | None
+    """Of the backups alone."""
+    engine_backups: tuple[str, ...] | None
+    """None: the engine has no dry run."""
+    more: tuple[str, ...] = ()
+    """What the engine would delete beyond what was foretold: backups, and runs of WAL."""
+    less: tuple[str, ...] = ()
+    """Backups that were foretold to go and that the engine would keep."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterExpiry:
+    """The expiry of one cluster: what goes, what was done, what stood in the way."""
+
+    name: str
+    engine: EngineName
+    engine_name: str
+    repositories: tuple[RepositoryExpiry, ...] = ()
+    commands: tuple[str, ...] = ()
+    """What to type to do the same by hand."""
+    done: bool = False
+    deleted: tuple[str, ...] = ()
+    """The backups that are gone since."""
+    refused: str | None = None
+    """Why nothing is, or was, done."""
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FleetExpiry:
+    """`result` of `pgwrap expire`."""
+
+    dry_run: bool
+    clusters: tuple[ClusterExpiry, ...]
+
+
+def compared(forecast: Forecast, announced: Announced | None) -> RepositoryExpiry:
+    """The forecast beside the engine's dry run; nothing is more or less where it has none."""
+    going = tuple(fate.id for fate in forecast.going())
+    more, less = _beyond(forecast, announced) if announced is not None else ((), ())
+    return RepositoryExpiry(
+        repository=forecast.repository,
+        backups=going,
+        wal_segments=None if forecast.wal is None else sum(fate.segments for fate in forecast.going_wal()),
+        bytes=total(fate.bytes for fate in forecast.going()),
+        engine_backups=None if announced is None else tuple(sorted(announced.backups)),
+        more=more,
+        less=less,
+    )
+
+
+def _beyond(forecast: Forecast, announced: Announced) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    going = {fate.id for fate in forecast.going()}
+    more = [*sorted(announced.backups - going)]
+    if forecast.wal is None:
+        more += [f"WAL {run.archive} {run.start} to {run.stop}, which is not known" for run in announced.wal]
+    for fate in forecast.wal or ():
+        if fate.kept and (fate.archive in announced.whole_archives or _touched(fate, announced)):
+            more.append(f"WAL {fate.archive} among {fate.from_} to {fate.to}")
+    return tuple(more), tuple(sorted(going - announced.backups))
+
+
+def _touched(fate: WalFate, announced: Announced) -> bool:
+    """Whether a run that is kept has a segment among those announced: the two would have to overlap."""
+    return any(
+        run.archive == fate.archive
+        and run.start <= fate.to[: len(run.start)]
+        and fate.from_[: len(run.stop)] <= run.stop
+        for run in announced.wal
+    )
+
+
 # What an engine's rules need
 
 

@@ -12,7 +12,7 @@ from pgwrap.domain.command import Command, Conversation, Outcome
 from pgwrap.domain.facts import Backup, BackupType, Observation
 from pgwrap.domain.model import Cluster, EngineInstance, EngineKind, Path, Repository, Secret
 from pgwrap.domain.plan import ClusterSettings, WriteFile
-from pgwrap.domain.retention import Forecast
+from pgwrap.domain.retention import Announced, Forecast
 
 _DIGITS = re.compile(r"\d+(?:\.\d+)*")
 
@@ -156,6 +156,49 @@ class ForecastRequest:
     """What pgwrap's own expiry does to WAL, where that differs from the engine's."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExpiryRequest:
+    """What was foretold of one cluster and is now to happen."""
+
+    cluster: Cluster
+    forecasts: tuple[Forecast, ...]
+    run_as: str | None = None
+    version: EngineVersion
+    deadline: float = 86400.0
+    """Seconds for each command: an engine deletes whole directories."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rehearsal:
+    """The engine's own dry run of one repository, and how to read what it says it would delete."""
+
+    repository: str | None
+    command: Command
+    read: Callable[[Outcome], Announced]
+    """Raises as the engine's other commands do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExpiryStep:
+    """One command that deletes, and what it is expected to delete."""
+
+    repository: str | None
+    backups: tuple[str, ...]
+    command: Command
+    check: Callable[[Outcome], None]
+    """Raises EngineMissing, EngineTimeout, EngineFailed or Busy when it did not."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExpiryJob:
+    """An expiry as data: what to rehearse, what to run, in this order, and what the operator should know."""
+
+    rehearsals: tuple[Rehearsal, ...]
+    """Empty where the engine has no dry run."""
+    steps: tuple[ExpiryStep, ...]
+    notes: tuple[str, ...] = ()
+
+
 class Engine(Protocol):
     """One backup engine, in every version pgwrap knows."""
 
@@ -209,6 +252,9 @@ class Engine(Protocol):
 
     def forecast(self, request: ForecastRequest) -> tuple[Forecast, ...]:
         """What the engine's next expiry deletes of each repository, and why; what it does not know it says."""
+
+    def expiry(self, request: ExpiryRequest) -> ExpiryJob:
+        """How to delete what was foretold, and nothing else."""
 
     def backup(self, request: BackupRequest) -> BackupJob:
         """How to take a backup; raises EngineUnsupported when this version cannot."""

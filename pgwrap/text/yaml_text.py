@@ -205,7 +205,9 @@ class _Composer:
     def syntax_error(self, error: yaml.MarkedYAMLError) -> _UnreadableError:
         mark = error.problem_mark or error.context_mark
         location = self.place(mark)
-        if "nesting depth" in (error.problem or ""):  # PyYAML 6.0.4 has a limit of its own, which its scanner meets first
+        if "nesting depth" in (
+            error.problem or ""
+        ):  # PyYAML 6.0.4 has a limit of its own, which its scanner meets first
             return _too_deep(location)
         lines = _LINE_BREAK.split(self.text)
         line = lines[location.line - 1] if location.line <= len(lines) else ""

@@ -20,6 +20,8 @@ from pgwrap.engines.port import (
     BackupJob,
     BackupRequest,
     EngineVersion,
+    ExpiryJob,
+    ExpiryRequest,
     ForecastRequest,
     ObserveRequest,
     Remark,
@@ -98,6 +100,12 @@ class Barman:
         from pgwrap.engines.barman.forecast import forecast  # noqa: PLC0415 - it loads while the engines work
 
         return forecast(request)
+
+    def expiry(self, request: ExpiryRequest) -> ExpiryJob:
+        """See expiring.py."""
+        from pgwrap.engines.barman.expiring import expiry  # noqa: PLC0415 - for `expire` alone
+
+        return expiry(request)
 
     def backup(self, request: BackupRequest) -> BackupJob:
         """See backup.py."""

@@ -17,6 +17,8 @@ from pgwrap.engines.port import (
     BackupJob,
     BackupRequest,
     EngineVersion,
+    ExpiryJob,
+    ExpiryRequest,
     ForecastRequest,
     ObserveRequest,
     Remark,
@@ -116,6 +118,12 @@ class PgBackRest:
         from pgwrap.engines.pgbackrest.forecast import forecast  # noqa: PLC0415 - it loads while the engines work
 
         return forecast(request)
+
+    def expiry(self, request: ExpiryRequest) -> ExpiryJob:
+        """See expiring.py."""
+        from pgwrap.engines.pgbackrest.expiring import expiry  # noqa: PLC0415 - for `expire` alone
+
+        return expiry(request)
 
     def backup(self, request: BackupRequest) -> BackupJob:
         """How to take a backup."""
