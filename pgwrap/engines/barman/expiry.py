@@ -23,6 +23,7 @@ from pgwrap.engines.port import EngineVersion
 
 _STANDALONE_DROPS_CHILDREN: Final = EngineVersion((3, 12))
 """From here on incrementals of a standalone-held backup go once the policy would let that backup go."""
+_TICK: Final = timedelta(microseconds=1)
 _DAYS: Final = {"DAYS": 1, "WEEKS": 7, "MONTHS": 31}
 _WINDOW: Final = re.compile(r"RECOVERY WINDOW OF (\d+) (DAYS|WEEKS|MONTHS)")
 _COPIED: Final = frozenset({"done", "waiting_for_wal"})
@@ -101,26 +102,48 @@ def _verdicts(
     roots = [backup for backup in reversed(backups) if backup.parent is None]
     judge = _by_window if policy.window is not None else _by_number
     verdicts: dict[str, BackupRetention] = {}
-    for root, verdict, inside in judge(roots, policy, now):
-        verdicts[root.id] = verdict
-        child = _of_child(root, verdict, version, inside=inside)
-        verdicts |= dict.fromkeys(below(root.id), child)
+    for judged in judge(roots, policy, now):
+        verdicts[judged.root.id] = judged.verdict
+        verdicts |= dict.fromkeys(below(judged.root.id), _of_child(judged, version))
     orphan = BackupRetention(
         kept=True, reason="never expires: the backup it builds on is gone, so Barman judges it not"
     )
     return {backup.id: verdicts.get(backup.id, orphan) for backup in backups}
 
 
-def _by_number(roots: list[Backup], policy: Policy, _now: datetime) -> Iterator[tuple[Backup, BackupRetention, bool]]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Judged:
+    """A backup that builds on none, with its verdict."""
+
+    root: Backup
+    verdict: BackupRetention
+    without_it: BackupRetention | None = None
+    """What becomes of the backups that build on one held as standalone: Barman 3.12+ judges them by the policy."""
+
+
+def _by_number(roots: list[Backup], policy: Policy, _now: datetime) -> Iterator[_Judged]:
     """Newest first; a held backup takes up a place, too."""
     newer = 0
     for root in roots:
         if root.state != "done":
-            yield root, _unjudged(root), True
+            yield _Judged(root=root, verdict=_unjudged(root))
             continue
         inside = newer < policy.floor
-        yield root, _numbered(root, newer, policy, inside=inside), inside
+        event = f"after {plural(policy.floor - newer, 'more full backup')}"
+        alone = _beside_standalone(root, inside=inside, event=event)
+        yield _Judged(root=root, verdict=_numbered(root, newer, policy, inside=inside), without_it=alone)
         newer += 1
+
+
+def _beside_standalone(
+    root: Backup, *, inside: bool, expires: datetime | None = None, event: str | None = None
+) -> BackupRetention:
+    if inside:
+        reason = f"the policy still covers its root {root.id}, which is held as standalone"
+        return BackupRetention(kept=True, reason=reason, expires=expires, event=event)
+    return BackupRetention(
+        kept=False, reason=f"its root {root.id} is held as standalone and past the policy, which does not hold it"
+    )
 
 
 def _numbered(root: Backup, newer: int, policy: Policy, *, inside: bool) -> BackupRetention:
@@ -135,10 +158,11 @@ def _numbered(root: Backup, newer: int, policy: Policy, *, inside: bool) -> Back
     return BackupRetention(kept=True, reason=f"{what} ({by})", event=event)
 
 
-def _by_window(roots: list[Backup], policy: Policy, now: datetime) -> Iterator[tuple[Backup, BackupRetention, bool]]:
+def _by_window(roots: list[Backup], policy: Policy, now: datetime) -> Iterator[_Judged]:
     """Newest first: all up to the first that ended before the window, then as many as the minimum asks for.
 
-    The place in the row counts held backups, too, and `inside` (Barman's `not found`) is judged after the backup.
+    The place in the row counts held backups, too. What builds on a standalone one is judged after it (Barman's
+    `found`): the backup that reaches the start of the window is then past it already.
     """
     window = policy.window or timedelta()
     edge = now - window
@@ -146,13 +170,14 @@ def _by_window(roots: list[Backup], policy: Policy, now: datetime) -> Iterator[t
     first_newer: datetime | None = None
     for root in roots:
         if root.state != "done" or root.stopped_at is None:
-            yield root, _unjudged(root), not found
+            yield _Judged(root=root, verdict=_unjudged(root))
             continue
         verdict = _windowed(root, newer, policy, found=found, edge=edge, first_newer=first_newer)
         found = found or root.stopped_at < edge
-        yield root, verdict, not found
-        newer += 1
         first_newer = root.stopped_at if first_newer is None else min(first_newer, root.stopped_at)
+        alone = _beside_standalone(root, inside=not found, expires=first_newer + window + _TICK)
+        yield _Judged(root=root, verdict=verdict, without_it=alone)
+        newer += 1
 
 
 def _windowed(
@@ -185,7 +210,7 @@ def _inside(
     if first_newer is None:
         event = f"{plural(policy.window.days, 'day')} after the next full backup has ended"
         return BackupRetention(kept=True, reason=reason, event=event)
-    return BackupRetention(kept=True, reason=reason, expires=first_newer + policy.window + timedelta(microseconds=1))
+    return BackupRetention(kept=True, reason=reason, expires=first_newer + policy.window + _TICK)
 
 
 def _held(root: Backup) -> BackupRetention:
@@ -197,12 +222,11 @@ def _unjudged(root: Backup) -> BackupRetention:
     return BackupRetention(kept=True, reason=f"never expires: Barman judges only DONE backups, and it is {words}")
 
 
-def _of_child(root: Backup, verdict: BackupRetention, version: EngineVersion, *, inside: bool) -> BackupRetention:
+def _of_child(judged: _Judged, version: EngineVersion) -> BackupRetention:
     """What an incremental shares of the fate of its root, on whatever level it stands."""
-    if root.held == "standalone" and not inside and version >= _STANDALONE_DROPS_CHILDREN:
-        return BackupRetention(
-            kept=False, reason=f"its root {root.id} is held as standalone and past the policy, which does not hold it"
-        )
+    root, verdict = judged.root, judged.verdict
+    if root.held == "standalone" and judged.without_it is not None and version >= _STANDALONE_DROPS_CHILDREN:
+        return judged.without_it
     if verdict.kept is False:
         return BackupRetention(kept=False, reason=f"it builds on {root.id}, which goes")
     reason = f"kept as long as {root.id}, on which it builds"
