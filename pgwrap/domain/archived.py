@@ -5,9 +5,11 @@ It judges no backup and no gap.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import groupby
 
 from pgwrap.domain.facts import ArchiveContents, Backup, Observation
 from pgwrap.domain.lineage import Lineage, Run, lineages
@@ -60,7 +62,7 @@ def needed_wal(backup: Backup, segment_size: int) -> NeededWal | None:
     return _between(backup.wal_start, backup.wal_stop, backup.lsn_stop, segment_size)
 
 
-@lru_cache(maxsize=1024)  # one status comes back to the same backup up to nine times
+@lru_cache(maxsize=16384)  # one status comes back to the same backup up to nine times
 def _between(start: str, stop: str, lsn_stop: Lsn | None, segment_size: int) -> NeededWal | None:
     first, last = segment_of(start, segment_size), segment_of(stop, segment_size)
     if first is None or last is None or first.timeline != last.timeline or last.number < first.number:
@@ -103,7 +105,17 @@ class Shelf:
     ranges: tuple[SegmentRange, ...]
     segment_size: int
     ways: tuple[Way, ...]
+    by_lineage: tuple[tuple[tuple[int, ...], tuple[Way, ...]], ...]
+    """The ways of each lineage in the order of their first segments, whose numbers stand beside them."""
     ancestries: tuple[Ancestry, ...]
+
+    def holds(self, needed: NeededWal) -> bool:
+        """Whether one of the ways holds all of it; each lineage is looked through by place, not from its beginning."""
+        for firsts, ways in self.by_lineage:
+            place = bisect_right(firsts, needed.first.number) - 1
+            if place >= 0 and ways[place].holds(needed):
+                return True
+        return False
 
     def begins_after(self, needed: NeededWal) -> bool:
         """Whether the history here lets the timeline begin only after this WAL: then the two are of different systems.
@@ -119,4 +131,15 @@ def shelf_of(archive: ArchiveContents, observation: Observation) -> Shelf | None
     size = segment_size_of(archive, observation.backups)
     if archive.ranges is None or size is None:
         return None
-    return Shelf(ranges=archive.ranges, segment_size=size, ways=_ways(archive, size), ancestries=archive.ancestries)
+    ways = _ways(archive, size)
+    return Shelf(
+        ranges=archive.ranges,
+        segment_size=size,
+        ways=ways,
+        by_lineage=tuple(
+            (tuple(way.run[0].first for way in group), group)
+            for _, members in groupby(ways, key=lambda way: way.lineage.timeline)
+            if (group := tuple(members))
+        ),
+        ancestries=archive.ancestries,
+    )

@@ -6,11 +6,12 @@ segment reaches in time is not guessed from a file's date: see `wanted_proofs` a
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from pgwrap.domain.archived import Way, backups_in, needed_wal, segment_of, shelf_of
+from pgwrap.domain.archived import NeededWal, Way, backups_in, needed_wal, segment_of, shelf_of
 from pgwrap.domain.facts import ArchiveContents, Backup, EngineName, Observation, RecoverableInterval
 from pgwrap.domain.lineage import Run, segment_at
 from pgwrap.domain.wal import Segment, SegmentRange, Timeline
@@ -94,34 +95,37 @@ def _stretches_in(archive: ArchiveContents, whole: tuple[Backup, ...], observati
     shelf = shelf_of(archive, observation)
     if shelf is None:
         return
-    mine = backups_in(archive, whole)
-    systems = _systems(mine, archive)
+    systems = {
+        system: _by_place(backups, shelf.segment_size)
+        for system, backups in _systems(backups_in(archive, whole), archive).items()
+    }
     found = [
         (way, _stretch(way, backups, archive, observation, continues=system is None))
         for way in shelf.ways
         if way.run[-1].timeline == way.lineage.timeline
-        for system in systems
-        if (backups := _that_start_on(way, mine, systems[system]))
+        for system, placed in systems.items()
+        if (backups := _that_start_on(way, placed))
     ]
-    yield from (narrow for _, narrow in found if not any(_says_more(way, wide, narrow) for way, wide in found))
+    left = [(way, wide) for way, wide in found if way.lineage.ancestors]
+    yield from (narrow for _, narrow in found if not any(_says_more(way, wide, narrow) for way, wide in left))
 
 
 _System = tuple[str | None, str | None]
 
 
-def _systems(backups: tuple[Backup, ...], archive: ArchiveContents) -> dict[_System | None, frozenset[str]]:
-    """Backup ids by the system they are of; None is the one that archives here now.
+def _systems(backups: tuple[Backup, ...], archive: ArchiveContents) -> dict[_System | None, list[Backup]]:
+    """Backups by the system they are of; None is the one that archives here now.
 
     Barman keeps the WAL of a server in one place across pg_upgrade: WAL of the new system never continues the old one.
     """
     newest = max(backups, key=_stop, default=None)
     system = archive.system_identifier or (newest.system_identifier if newest else None)
     version = archive.postgres_version or (newest.postgres_version if newest else None)
-    found: dict[_System | None, frozenset[str]] = {}
+    found: dict[_System | None, list[Backup]] = {}
     for backup in backups:
         same = _agree(backup.system_identifier, system) and _agree(backup.postgres_version, version)
         key = None if same else (backup.system_identifier, backup.postgres_version)
-        found[key] = found.get(key, frozenset()) | {backup.id}
+        found.setdefault(key, []).append(backup)
     return found
 
 
@@ -129,14 +133,20 @@ def _agree(one: str | None, other: str | None) -> bool:
     return one is None or other is None or one == other
 
 
-def _that_start_on(way: Way, backups: tuple[Backup, ...], ids: frozenset[str]) -> tuple[Backup, ...]:
-    size = way.lineage.segment_size
-    usable = (
-        backup
-        for backup in backups
-        if backup.id in ids and (needed := needed_wal(backup, size)) is not None and way.holds(needed)
-    )
-    return tuple(sorted(usable, key=_stop))
+_Placed = tuple[tuple[int, ...], tuple[tuple[NeededWal, Backup], ...]]
+"""Backups in the order of the first segment they need, whose numbers stand beside them."""
+
+
+def _by_place(backups: list[Backup], size: int) -> _Placed:
+    known = [(needed, backup) for backup in backups if (needed := needed_wal(backup, size)) is not None]
+    placed = sorted(known, key=lambda pair: pair[0].first.number)
+    return tuple(needed.first.number for needed, _ in placed), tuple(placed)
+
+
+def _that_start_on(way: Way, placed: _Placed) -> tuple[Backup, ...]:
+    numbers, pairs = placed
+    near = pairs[bisect_left(numbers, way.run[0].first) : bisect_right(numbers, way.run[-1].last)]
+    return tuple(sorted((backup for needed, backup in near if way.holds(needed)), key=_stop))
 
 
 def _stretch(

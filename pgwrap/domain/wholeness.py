@@ -69,7 +69,7 @@ def _by_wal(backup: Backup, shelf: Shelf | None) -> Assessment:
     if shelf.begins_after(needed):
         reason = "its WAL lies before the point where the timeline before its own was left, as the history here has it"
         return Assessment(restorable=False, reason=reason)
-    if any(way.holds(needed) for way in shelf.ways):
+    if shelf.holds(needed):
         return Assessment(restorable=True)
     return Assessment(restorable=False, reason=f"WAL it needs is not in the archive: {_missing_text(needed, shelf)}")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from pgwrap.domain.amounts import moment, size, window
@@ -29,6 +30,8 @@ from pgwrap.text.tables import table
 
 RETENTION_SCHEMA = "pgwrap/retention/1"
 _INDENT = "  "
+_SHOWN = 3
+"""How many ids a line names."""
 
 
 def retention_data(fleet: FleetRetention, presentation: Presentation) -> Json:
@@ -73,12 +76,12 @@ def _cluster(cluster: ClusterRetention, days: int, presentation: Presentation) -
         count = sum(span.segments for span in cluster.unused_wal)
         yield f"{_INDENT}WAL that no backup can use: {plural(count, 'segment')}"
         yield from (f"{_INDENT * 2}{_span(span.archive, span.from_, span.to)}" for span in cluster.unused_wal)
-    yield from _calendar(cluster, days)
+    yield from _calendar(cluster, days, presentation.width)
     if cluster.what_if is not None:
         yield f"{_INDENT}what if {harmless(cluster.what_if.asked)}:"
         yield from (_INDENT * 2 + line for note in cluster.what_if.notes for line in wrap(note, presentation.width - 4))
         for forecast, difference in zip(cluster.what_if.repositories, cluster.what_if.differences, strict=False):
-            yield from _difference(forecast, difference)
+            yield from _difference(forecast, difference, presentation.width)
 
 
 def _forecast(forecast: Forecast, presentation: Presentation) -> Iterator[str]:
@@ -88,32 +91,73 @@ def _forecast(forecast: Forecast, presentation: Presentation) -> Iterator[str]:
     if forecast.refuses:
         word = severity_word(Severity.CRITICAL, colour=presentation.colour)
         yield from wrap(f"refuses: {forecast.refuses}", presentation.width, first=f"{_INDENT * 2}{word} ")
-    rows = [_row(fate) for fate in reversed(forecast.backups)]
-    if rows:
-        headers = ("backup", "type", "stopped (UTC)", "frees", "", "until")
-        for line, fate in zip(table(rows, headers).split("\n"), (None, *reversed(forecast.backups)), strict=True):
-            yield f"{_INDENT * 2}{line}"
-            if fate is not None:
-                inner = _INDENT * 4
-                yield from wrap(harmless(fate.reason), presentation.width, first=inner, rest=inner)
-    else:
+    folds = _unfolded(forecast) if presentation.verbose else _folded(forecast)
+    if not folds:
         yield f"{_INDENT * 2}no backups"
-    yield from _wal(forecast)
+    else:
+        lines = table([_row(fold) for fold in folds], ("backup", "type", "stopped (UTC)", "frees", "", "until"))
+        for line, fold in zip(lines.split("\n"), (None, *folds), strict=True):
+            yield f"{_INDENT * 2}{line}"
+            if fold is not None:
+                inner = _INDENT * 4
+                yield from wrap(harmless(_told(fold)), presentation.width, first=inner, rest=inner)
+    yield from _wal(forecast, presentation.width)
 
 
-def _row(fate: BackupFate) -> tuple[str, ...]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Fold:
+    """A backup, and those that build on it and share its fate."""
+
+    fate: BackupFate
+    sharing: tuple[BackupFate, ...] = ()
+
+
+def _unfolded(forecast: Forecast) -> tuple[_Fold, ...]:
+    return tuple(_Fold(fate=fate) for fate in reversed(forecast.backups))
+
+
+def _folded(forecast: Forecast) -> tuple[_Fold, ...]:
+    """Newest first; a backup of the same fate as the full one it builds on is told with that."""
+    roots = {fate.id: fate for fate in forecast.backups if not fate.needs}
+    sharing: dict[str, list[BackupFate]] = {}
+    alone = []
+    for fate in forecast.backups:
+        root = roots.get(fate.needs[0]) if fate.needs else None
+        if root is not None and _fate(fate) == _fate(root):
+            sharing.setdefault(root.id, []).append(fate)
+        else:
+            alone.append(fate)
+    return tuple(_Fold(fate=fate, sharing=tuple(sharing.get(fate.id, ()))) for fate in reversed(alone))
+
+
+def _fate(fate: BackupFate) -> tuple[object, ...]:
+    return fate.kept, fate.expires, fate.event
+
+
+def _told(fold: _Fold) -> str:
+    if not fold.sharing:
+        return fold.fate.reason
+    count = plural(len(fold.sharing), "backup that builds", "backups that build")
+    return f"{fold.fate.reason}; the same for {count} on it"
+
+
+def _row(fold: _Fold) -> tuple[str, ...]:
+    fate = fold.fate
     verdict = {True: "kept", False: "goes", None: "?"}[fate.kept]
     held = f" (held: {fate.held})" if fate.held else ""
     until = moment(fate.expires) if fate.expires is not None else fate.event or ""
-    return (harmless(fate.id), fate.type, moment(fate.stopped_at), size(fate.bytes), f"{verdict}{held}", until)
+    frees = total(one.bytes for one in (fate, *fold.sharing))
+    more = f" +{len(fold.sharing)}" if fold.sharing else ""
+    return (harmless(fate.id) + more, fate.type, moment(fate.stopped_at), size(frees), f"{verdict}{held}", until)
 
 
-def _wal(forecast: Forecast) -> Iterator[str]:
+def _wal(forecast: Forecast, width: int) -> Iterator[str]:
     if forecast.wal is None:
         yield f"{_INDENT * 2}WAL: not known what there is"
         return
     for kept, word in ((False, "goes"), (True, "kept")):
-        yield from (f"{_INDENT * 2}WAL {word}: {line}" for line in _by_reason(forecast.wal, kept=kept))
+        for line in _by_reason(forecast.wal, kept=kept):
+            yield from wrap(f"WAL {word}: {line}", width, first=_INDENT * 2, rest=_INDENT * 4)
 
 
 def _by_reason(fates: Iterable[WalFate], *, kept: bool) -> Iterator[str]:
@@ -143,7 +187,7 @@ def _recoverable(cluster: ClusterRetention) -> Iterator[str]:
             yield _INDENT + harmless(f"recoverable {title}: {window(interval.from_, interval.to)} UTC ({where})")
 
 
-def _calendar(cluster: ClusterRetention, days: int) -> Iterator[str]:
+def _calendar(cluster: ClusterRetention, days: int, width: int) -> Iterator[str]:
     going = [fate for forecast in cluster.repositories for fate in forecast.going()]
     if going:
         frees = size(total(fate.bytes for fate in going))
@@ -151,11 +195,11 @@ def _calendar(cluster: ClusterRetention, days: int) -> Iterator[str]:
     if not cluster.calendar:
         yield f"{_INDENT}by time alone nothing goes in the next {plural(days, 'day')}"
     for day in cluster.calendar:
-        ids = harmless(", ".join(day.backups))
-        yield f"{_INDENT}{moment(day.at)}: {ids} of {day.repository or '?'} ({size(day.bytes)})"
+        line = f"from {moment(day.at)} on: {_some(day.backups)} of {day.repository or '?'} ({size(day.bytes)})"
+        yield from wrap(harmless(line), width, first=_INDENT, rest=_INDENT * 2)
 
 
-def _difference(forecast: Forecast, difference: Difference) -> Iterator[str]:
+def _difference(forecast: Forecast, difference: Difference, width: int) -> Iterator[str]:
     yield _INDENT * 2 + harmless(f"{forecast.repository or 'repository'}: {forecast.policy or 'nothing expires'}")
     changes = (
         ("would stay instead of going", difference.kept_instead),
@@ -163,12 +207,18 @@ def _difference(forecast: Forecast, difference: Difference) -> Iterator[str]:
     )
     for words, ids in changes:
         if ids:
-            yield _INDENT * 3 + harmless(f"{words}: {', '.join(ids)}")
+            yield from wrap(harmless(f"{words}: {_some(ids)}"), width, first=_INDENT * 3, rest=_INDENT * 4)
     if not difference.kept_instead and not difference.gone_instead:
         yield f"{_INDENT * 3}the same backups stay"
     segments = difference.wal_segments_kept
     if segments:
         yield f"{_INDENT * 3}{plural(abs(segments), 'WAL segment')} {'more' if segments > 0 else 'fewer'} stay"
+
+
+def _some(ids: tuple[str, ...]) -> str:
+    """The first of them; the JSON has all."""
+    shown = ", ".join(ids[:_SHOWN])
+    return shown if len(ids) <= _SHOWN else f"{shown} and {len(ids) - _SHOWN} more"
 
 
 RetentionPresenter: TypeAlias = Callable[[FleetRetention, Presentation], str]
