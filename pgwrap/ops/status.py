@@ -14,7 +14,7 @@ from pgwrap.domain.model import Cluster, EngineInstance, Fleet
 from pgwrap.domain.plan import PostgresSetting
 from pgwrap.engines.port import EngineVersion, ObserveRequest
 from pgwrap.errors import PgwrapError
-from pgwrap.ops.proofs import ProofReader
+from pgwrap.ops.proofs import CommitCache, ProofReader
 from pgwrap.ops.world import World, by_instance
 from pgwrap.system.port import PostgresQuestion
 
@@ -90,9 +90,11 @@ def _judge_all(
 ) -> tuple[ClusterStatus, ...]:
     from pgwrap.domain.verdicts import assess  # noqa: PLC0415 - see `status`
 
+    cache = CommitCache(files=world.files, state=fleet.state)
+
     def judge(one: Seen) -> ClusterStatus:
         try:
-            return _judge(fleet, one, world, now=now, options=options)
+            return _judge(one, world, cache, now=now, options=options)
         except Exception as error:  # noqa: BLE001 - a defect in judging one cluster must not hide the others
             _LOG.exception("judging %s", one.cluster.name)
             unread = _unreadable(one.cluster, error)
@@ -102,10 +104,10 @@ def _judge_all(
         return tuple(_results([pool.submit(judge, one) for one in seen]))
 
 
-def _judge(fleet: Fleet, one: Seen, world: World, *, now: datetime, options: StatusOptions) -> ClusterStatus:
+def _judge(one: Seen, world: World, cache: CommitCache, *, now: datetime, options: StatusOptions) -> ClusterStatus:
     from pgwrap.domain.verdicts import assess  # noqa: PLC0415 - see `status`
 
-    reader = ProofReader(world=world, cluster=one.cluster, state=fleet.state, deadline=options.deadline)
+    reader = ProofReader(world=world, cluster=one.cluster, cache=cache, deadline=options.deadline)
     return assess(
         one.cluster,
         one.observation,
