@@ -56,6 +56,23 @@ def wal_files(instance: EngineInstance, directory: str, run_as: str | None, dead
     )
 
 
+def wal_indexes(instance: EngineInstance, paths: tuple[str, ...], run_as: str | None, deadline: float) -> Command:
+    """Several such files, each after a line `==> PATH <==`."""
+    return Command(argv=("tail", "-v", "-c", "+1", "--", *paths), run_as=run_as, host=instance.host, deadline=deadline)
+
+
+def all_wal_files(
+    instance: EngineInstance, directories: tuple[str, ...], run_as: str | None, deadline: float
+) -> Command:
+    """The paths of the WAL files below several directories, each with a NUL behind it."""
+    return Command(
+        argv=("find", *directories, "-mindepth", "2", "-maxdepth", "2", "-type", "f", "-print0"),
+        run_as=run_as,
+        host=instance.host,
+        deadline=deadline,
+    )
+
+
 def history(instance: EngineInstance, server: str, timeline: Timeline, run_as: str | None, deadline: float) -> Command:
     """The history file of a timeline, on stdout."""
     return barman(instance, "get-wal", server, f"{timeline:08X}.history", run_as=run_as, deadline=deadline)

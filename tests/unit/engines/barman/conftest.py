@@ -101,6 +101,12 @@ def replay() -> Callable[..., Replay]:
             f"cat -- {other}": (1, b"", f"cat: {other}: Permission denied\n".encode()),
             f"find /srv/lab/h/{version}/s1/wals {FILES}": (0, wal_paths(version), b""),
             f"find /srv/lab/h/{version}/s2/wals {FILES}": (1, b"", b"find: No such file or directory"),
+            f"tail -v -c +1 -- {index_file(version)} {other}": (1, b"", b"tail: Permission denied"),
+            f"find {' '.join(f'/srv/lab/h/{version}/{name}/wals' for name in ('s1', 's2'))} {FILES} -print0": (
+                1,
+                wal_paths(version).replace(b"\n", b"\0"),
+                b"find: No such file or directory",
+            ),
             f"cat -- /srv/lab/h/{version}/.barman.auto.conf": (1, b"", b"cat: No such file or directory"),
             "cat -- /var/lib/barman/.barman.auto.conf": (1, b"", b"cat: No such file or directory"),
         }
