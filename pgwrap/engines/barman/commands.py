@@ -47,9 +47,9 @@ def wal_index(instance: EngineInstance, path: str, run_as: str | None, deadline:
 
 
 def wal_files(instance: EngineInstance, directory: str, run_as: str | None, deadline: float) -> Command:
-    """The paths of the WAL files themselves, which xlog.db may outlive."""
+    """The paths of the WAL files themselves, which xlog.db may outlive; the directory may be a link (`-H`)."""
     return Command(
-        argv=("find", directory, "-mindepth", "2", "-maxdepth", "2", "-type", "f"),
+        argv=("find", "-H", directory, "-mindepth", "2", "-maxdepth", "2", "-type", "f"),
         run_as=run_as,
         host=instance.host,
         deadline=deadline,
@@ -66,7 +66,7 @@ def all_wal_files(
 ) -> Command:
     """The paths of the WAL files below several directories, each with a NUL behind it."""
     return Command(
-        argv=("find", *directories, "-mindepth", "2", "-maxdepth", "2", "-type", "f", "-print0"),
+        argv=("find", "-H", *directories, "-mindepth", "2", "-maxdepth", "2", "-type", "f", "-print0"),
         run_as=run_as,
         host=instance.host,
         deadline=deadline,

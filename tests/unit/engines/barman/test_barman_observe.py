@@ -89,7 +89,7 @@ def test_the_number_of_processes_does_not_grow_with_the_backups(replay: Replays,
         (
             "cat -- /srv/lab/h/3.4.0/.barman.auto.conf",
             "cat -- /srv/lab/h/3.4.0/s1/wals/xlog.db",
-            "find /srv/lab/h/3.4.0/s1/wals -mindepth 2 -maxdepth 2 -type f",
+            "find -H /srv/lab/h/3.4.0/s1/wals -mindepth 2 -maxdepth 2 -type f",
         ),
     ] == barman.rounds
 

@@ -64,6 +64,20 @@ def test_each_server_is_told_what_it_would_have_told_itself(tmp_path: Path, inst
         assert sorted(alone.stdout.splitlines(keepends=True)) == sorted(told.stdout.splitlines(keepends=True))
 
 
+def test_wal_on_another_disk_is_found(tmp_path: Path, instance: EngineInstance) -> None:
+    """The directory is then a link, alone as among others."""
+    first, second = home(tmp_path / "a", b"", "1"), home(tmp_path / "b", b"", "2")
+    (first / "wals").rename(tmp_path / "disk")
+    (first / "wals").symlink_to(tmp_path / "disk")
+    asked = {key: one for key, one in questions(instance, first, second).items() if key[0] == "files"}
+
+    (common,) = commons(instance, asked)
+
+    expected = f"{first}/wals/0000000100000000/1\n"
+    assert expected == run(asked["files", "a"].command).text()
+    assert expected == common.answers(run(common.command))["files", "a"].text()
+
+
 def test_what_one_server_spoils_is_left_out(tmp_path: Path, instance: EngineInstance) -> None:
     """Each is then asked by itself, and only the one that has it is in trouble."""
     asked = questions(instance, home(tmp_path / "a", b""), tmp_path / "absent")
