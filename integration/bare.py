@@ -14,7 +14,7 @@ _ROUNDS: Mapping[str, tuple[str, ...]] = {
     "pgbackrest": (r" version$| info$", r" repo-ls ", r" repo-get "),
     "barman": (
         r" diagnose$| list-backups all$",
-        r"^cat .*/\.barman\.auto\.conf$|^cat .*xlog\.db$|^find .*/wals | get-wal \S+ \S+\.history$",
+        r"^cat .*/\.barman\.auto\.conf$|^(?:cat|tail) .*xlog\.db$|^find .*/wals | get-wal \S+ \S+\.history$",
         r" sync-info ",
     ),
 }

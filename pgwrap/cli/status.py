@@ -132,9 +132,10 @@ def status(
 def exit_code(answer: FleetStatus, output: Output, fail_on: FailOn) -> int:
     """0 when nothing is at `fail_on` or worse, else 1; the plugin codes for nagios."""
     from pgwrap.domain.facts import Severity
-    from pgwrap.present.nagios import exit_status
 
     if output is Output.NAGIOS:
+        from pgwrap.present.nagios import exit_status
+
         return exit_status(answer)
     threshold = Severity.WARNING if fail_on is FailOn.WARNING else Severity.UNKNOWN
     return int(answer.severity.rank >= threshold.rank)

@@ -13,7 +13,7 @@ from itertools import groupby
 
 from pgwrap.domain.facts import ArchiveContents, Backup, Observation
 from pgwrap.domain.lineage import Lineage, Run, lineages
-from pgwrap.domain.wal import Ancestry, Lsn, Segment, SegmentRange, segment_size_from
+from pgwrap.domain.wal import Ancestry, Lsn, Segment, SegmentRange, Timeline, segment_size_from
 
 
 def segment_of(name: str, segment_size: int) -> Segment | None:
@@ -122,8 +122,14 @@ class Shelf:
 
         Barman keeps the WAL of a server in one place across pg_upgrade, and timelines count from 1 again.
         """
-        (own,) = lineages((needed.first.timeline,), self.ancestries, self.segment_size)
-        return needed.first.number < own.legs()[-1].first
+        return needed.first.number < _begins(needed.first.timeline, self.ancestries, self.segment_size)
+
+
+@lru_cache(maxsize=64)  # the same for every backup of an archive
+def _begins(timeline: Timeline, ancestries: tuple[Ancestry, ...], segment_size: int) -> int:
+    """The number of a timeline's first segment."""
+    (own,) = lineages((timeline,), ancestries, segment_size)
+    return own.legs()[-1].first
 
 
 def shelf_of(archive: ArchiveContents, observation: Observation) -> Shelf | None:

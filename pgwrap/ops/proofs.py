@@ -13,6 +13,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from threading import Lock
 
 from pgwrap.domain.command import Command
 from pgwrap.domain.facts import Observation
@@ -21,6 +22,7 @@ from pgwrap.domain.plan import WriteFile
 from pgwrap.domain.recovery import ProofKey, stretches, wanted_proofs
 from pgwrap.errors import PgwrapError
 from pgwrap.ops.world import World
+from pgwrap.system.port import Files
 
 Proofs = dict[ProofKey, datetime | None]
 """The newest commit of a segment, None when it holds none; a segment that is not a key was never read."""
@@ -35,31 +37,75 @@ CACHE_ENTRIES = 2000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CommitCache:
+    """What earlier statuses read, in a file for each system identifier. It is read once, however many clusters of one
+    identifier ask, and all of them add to the same proofs: judged side by side, none overwrites what another learnt.
+    """
+
+    files: Files
+    state: str
+    _known: dict[str, Proofs] = field(default_factory=dict)
+    _lock: Lock = field(default_factory=Lock)
+
+    def of(self, system_identifier: str) -> Proofs:
+        """What is known of the WAL of this system; what the caller adds is known to all."""
+        with self._lock:
+            if system_identifier not in self._known:
+                self._known[system_identifier] = self._load(self._path(system_identifier))
+            return self._known[system_identifier]
+
+    def keep(self, system_identifier: str) -> None:
+        """Write it for the next time, the newest segments only."""
+        with self._lock:
+            known = tuple(self._known[system_identifier].items())
+            newest = sorted(known, key=lambda item: (item[0].timeline, item[0].segment))[-CACHE_ENTRIES:]
+            text = json.dumps([_cached(key, commit) for key, commit in newest])
+            try:
+                self.files.write(WriteFile(path=self._path(system_identifier), text=text, mode=0o600))
+            except PgwrapError as error:
+                _LOG.info("commit times are not kept for the next time: %s", error)
+
+    def _path(self, system_identifier: str) -> str:
+        return posixpath.join(self.state, "cache", "commits", f"{system_identifier}.json")
+
+    def _load(self, path: str) -> Proofs:
+        try:
+            text = self.files.read(path)
+            return dict(_entry(item) for item in json.loads(text)) if text else {}
+        except (PgwrapError, ValueError, TypeError, KeyError) as error:
+            _LOG.warning("the cache of commit times %s is not used: %s", path, error)
+            return {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProofReader:
     """Reads commits out of archived segments of one cluster, and remembers them by segment."""
 
     world: World
     cluster: Cluster
-    state: str
+    cache: CommitCache
     deadline: float
-    known: Proofs = field(default_factory=dict)
 
     def prove(self, observation: Observation) -> Mapping[ProofKey, datetime | None]:
         """What is known of the segments that matter, after reading at most a few that are not."""
         if not observation.read or self.cluster.engine.host is not None:
             return {}
-        cached = self._load(observation)
-        self.known.update(cached)
-        found = stretches(observation)
-        for _ in range(SEGMENTS_PER_RUN):
-            wanted = wanted_proofs(found, self.known, DEPTH)
-            if not wanted or not self._read(wanted[0], observation):
-                break
-        if self.known != cached:
-            self._save(observation)
-        return self.known
+        system = observation.system_identifier
+        known = self.cache.of(system) if system else {}
+        if self._add(known, observation) and system:
+            self.cache.keep(system)
+        return known
 
-    def _read(self, key: ProofKey, observation: Observation) -> bool:
+    def _add(self, known: Proofs, observation: Observation) -> int:
+        """Read a few segments that are wanted and not known; how many."""
+        found = stretches(observation)
+        for number in range(SEGMENTS_PER_RUN):
+            wanted = wanted_proofs(found, known, DEPTH)
+            if not wanted or not self._read(wanted[0], observation, known):
+                return number
+        return SEGMENTS_PER_RUN
+
+    def _read(self, key: ProofKey, observation: Observation, known: Proofs) -> bool:
         """Read one segment; False when it cannot be read, so that there is no point in asking for more."""
         program = self.world.programs.postgres("pg_waldump", _major(key, observation))
         if program is None:
@@ -82,32 +128,8 @@ class ProofReader:
         commits = _COMMIT.findall(dump.stdout)
         if not commits and not dump.succeeded:
             return False
-        self.known[key] = max(map(_utc, commits), default=None)
+        known[key] = max(map(_utc, commits), default=None)
         return True
-
-    def _cache_path(self, observation: Observation) -> str | None:
-        system = observation.system_identifier
-        return posixpath.join(self.state, "cache", "commits", f"{system}.json") if system else None
-
-    def _load(self, observation: Observation) -> Proofs:
-        path = self._cache_path(observation)
-        try:
-            text = self.world.files.read(path) if path else None
-            return dict(_entry(item) for item in json.loads(text)) if text else {}
-        except (PgwrapError, ValueError, TypeError, KeyError) as error:
-            _LOG.warning("the cache of commit times %s is not used: %s", path, error)
-            return {}
-
-    def _save(self, observation: Observation) -> None:
-        path = self._cache_path(observation)
-        if path is None:
-            return
-        newest = sorted(self.known.items(), key=lambda item: (item[0].timeline, item[0].segment))[-CACHE_ENTRIES:]
-        text = json.dumps([_cached(key, commit) for key, commit in newest])
-        try:
-            self.world.files.write(WriteFile(path=path, text=text, mode=0o600))
-        except PgwrapError as error:
-            _LOG.info("commit times are not kept for the next time: %s", error)
 
 
 def _major(key: ProofKey, observation: Observation) -> str:

@@ -21,7 +21,7 @@ from pgwrap.domain.retention import (
 from pgwrap.engines.port import ForecastRequest
 from pgwrap.ops.foretelling import forecast, version_of
 from pgwrap.ops.observing import observed
-from pgwrap.ops.proofs import ProofReader, Proofs
+from pgwrap.ops.proofs import CommitCache, ProofReader, Proofs
 from pgwrap.ops.world import World
 
 
@@ -99,9 +99,8 @@ class _Teller:
     def _commits(self) -> Proofs:
         if not self.options.prove_commits:
             return {}
-        reader = ProofReader(
-            world=self.world, cluster=self.cluster, state=self.fleet.state, deadline=self.options.deadline
-        )
+        cache = CommitCache(files=self.world.files, state=self.fleet.state)
+        reader = ProofReader(world=self.world, cluster=self.cluster, cache=cache, deadline=self.options.deadline)
         return dict(reader.prove(self.observation))
 
     def _after(self, forecasts: tuple[Forecast, ...], commits: Proofs) -> tuple[RecoverableInterval, ...]:

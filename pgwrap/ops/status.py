@@ -14,7 +14,7 @@ from pgwrap.domain.plan import PostgresSetting
 from pgwrap.errors import PgwrapError
 from pgwrap.ops.foretelling import forecast, version_of
 from pgwrap.ops.observing import observe, request_for, results, unreadable
-from pgwrap.ops.proofs import ProofReader
+from pgwrap.ops.proofs import CommitCache, ProofReader
 from pgwrap.ops.world import World, by_instance
 from pgwrap.system.port import PostgresQuestion
 
@@ -80,9 +80,11 @@ def _judge_all(
 ) -> tuple[ClusterStatus, ...]:
     from pgwrap.domain.verdicts import assess  # noqa: PLC0415 - see `status`
 
+    cache = CommitCache(files=world.files, state=fleet.state)
+
     def judge(one: Seen) -> ClusterStatus:
         try:
-            return _judge(fleet, one, world, now=now, options=options)
+            return _judge(fleet, one, world, cache, now=now, options=options)
         except Exception as error:  # noqa: BLE001 - a defect in judging one cluster must not hide the others
             _LOG.exception("judging %s", one.cluster.name)
             unread = unreadable(one.cluster, error)
@@ -92,11 +94,13 @@ def _judge_all(
         return tuple(results([pool.submit(judge, one) for one in seen]))
 
 
-def _judge(fleet: Fleet, one: Seen, world: World, *, now: datetime, options: StatusOptions) -> ClusterStatus:
+def _judge(
+    fleet: Fleet, one: Seen, world: World, cache: CommitCache, *, now: datetime, options: StatusOptions
+) -> ClusterStatus:
     from pgwrap.domain.retention import next_step, with_verdicts  # noqa: PLC0415 - see `status`
     from pgwrap.domain.verdicts import assess  # noqa: PLC0415 - see `status`
 
-    reader = ProofReader(world=world, cluster=one.cluster, state=fleet.state, deadline=options.deadline)
+    reader = ProofReader(world=world, cluster=one.cluster, cache=cache, deadline=options.deadline)
     forecasts = forecast(fleet, one.cluster, one.observation, world, now)
     judged = assess(
         one.cluster,

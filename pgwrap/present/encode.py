@@ -92,8 +92,8 @@ def _members(kind: type) -> tuple[tuple[str, str, bool], ...]:
 
 
 def _field(value: object, *, pairs: bool) -> Json:
-    if value is None:  # the most common value by far, and dispatch is slow
-        return None
+    if value is None or value is True or value is False or type(value) is int:  # most values, and dispatch is slow
+        return value
     if pairs:
         return encode(dict(value))  # type: ignore[call-overload]
     return encode(value)

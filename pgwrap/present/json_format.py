@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from io import StringIO
+from collections.abc import Iterator
 
 from pgwrap.domain.facts import FleetStatus
 from pgwrap.present.encode import Json
@@ -11,6 +11,10 @@ from pgwrap.present.envelope import ErrorEntry, envelope, unread_errors
 from pgwrap.present.presentation import Presentation
 
 STATUS_SCHEMA = "pgwrap/status/1"
+LEVELS = 5
+"""How many are indented: envelope, result, clusters, cluster, and its lists. A backup or a finding is a line: the
+standard library indents in Python, and writes a line in C."""
+_LINE = json.JSONEncoder(allow_nan=False)
 
 
 def status_data(fleet: FleetStatus, presentation: Presentation) -> Json:
@@ -25,11 +29,24 @@ def status_json(fleet: FleetStatus, presentation: Presentation) -> str:
 
 
 def json_text(data: Json) -> str:
-    """`data` as indented ASCII, which every terminal, locale and parser takes."""
-    text = StringIO()  # `dumps` would first gather a list of every word and bracket, five times as large as the text
-    json.dump(data, text, indent=2, allow_nan=False)
-    text.write("\n")
-    return text.getvalue()
+    """`data` as ASCII, which every terminal, locale and parser takes; indented down to the entries of a cluster."""
+    return f"{''.join(_indented(data, LEVELS))}\n"
+
+
+def _indented(value: Json, levels: int, margin: str = "\n") -> Iterator[str]:
+    """Like `json.dumps` with an indent of two, to so many levels; `margin` is how a line begins."""
+    inner = f"{margin}  "
+    if not levels or not value or not isinstance(value, dict | list):
+        yield _LINE.encode(value)
+        return
+    entries = ((f"{_LINE.encode(key)}: ", entry) for key, entry in value.items()) if isinstance(value, dict) else None
+    comma = ""
+    yield "[" if entries is None else "{"
+    for name, entry in entries or (("", entry) for entry in value):
+        yield f"{comma}{inner}{name}"
+        yield from _indented(entry, levels - 1, inner)
+        comma = ","
+    yield f"{margin}{']' if entries is None else '}'}"
 
 
 def _without_repeats(errors: tuple[ErrorEntry, ...]) -> tuple[ErrorEntry, ...]:

@@ -18,7 +18,7 @@ from concurrent.futures.thread import ThreadPoolExecutor
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from pgwrap.system.statements import OPTIONAL, SERVER, SETTINGS
+from pgwrap.system.statements import ALL_OPTIONAL, OPTIONAL, SERVER, SETTINGS
 
 # All that is needed later is loaded above: not every user that this becomes may read the installation of another.
 
@@ -119,6 +119,9 @@ def _interrogate(connection: psycopg.Connection[tuple[object, ...]], deadline: f
     )
     row = connection.execute(SERVER, (list(SETTINGS),)).fetchone()
     answer = dict(row[0]) if row and isinstance(row[0], dict) else {}
+    together = _optional(connection, ALL_OPTIONAL)
+    if isinstance(together, dict):
+        return answer | together
     return answer | {name: _optional(connection, sql) for name, sql in OPTIONAL.items()}
 
 

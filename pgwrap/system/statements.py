@@ -1,7 +1,7 @@
 """What PostgreSQL is asked. It holds the statements only, and imports nothing.
 
 They run on PostgreSQL 10 and later. `SERVER` is for everybody; each of `OPTIONAL` may fail for want of privileges or on
-a standby, and then only that fact stays unknown.
+a standby, and then only that fact stays unknown. `ALL_OPTIONAL` asks for all of them at once, where none fails.
 """
 
 SETTINGS = (
@@ -48,3 +48,5 @@ OPTIONAL = {
     "system_identifier": "select system_identifier::text from pg_control_system()",
     "ready": "select count(*) from pg_ls_archive_statusdir() where name like '%.ready'",
 }
+_MEMBERS = ", ".join(f"'{name}', ({sql})" for name, sql in OPTIONAL.items())
+ALL_OPTIONAL = f"select json_build_object({_MEMBERS})"

@@ -47,9 +47,26 @@ def wal_index(instance: EngineInstance, path: str, run_as: str | None, deadline:
 
 
 def wal_files(instance: EngineInstance, directory: str, run_as: str | None, deadline: float) -> Command:
-    """The paths of the WAL files themselves, which xlog.db may outlive."""
+    """The paths of the WAL files themselves, which xlog.db may outlive; the directory may be a link (`-H`)."""
     return Command(
-        argv=("find", directory, "-mindepth", "2", "-maxdepth", "2", "-type", "f"),
+        argv=("find", "-H", directory, "-mindepth", "2", "-maxdepth", "2", "-type", "f"),
+        run_as=run_as,
+        host=instance.host,
+        deadline=deadline,
+    )
+
+
+def wal_indexes(instance: EngineInstance, paths: tuple[str, ...], run_as: str | None, deadline: float) -> Command:
+    """Several such files, each after a line `==> PATH <==`."""
+    return Command(argv=("tail", "-v", "-c", "+1", "--", *paths), run_as=run_as, host=instance.host, deadline=deadline)
+
+
+def all_wal_files(
+    instance: EngineInstance, directories: tuple[str, ...], run_as: str | None, deadline: float
+) -> Command:
+    """The paths of the WAL files below several directories, each with a NUL behind it."""
+    return Command(
+        argv=("find", "-H", *directories, "-mindepth", "2", "-maxdepth", "2", "-type", "f", "-print0"),
         run_as=run_as,
         host=instance.host,
         deadline=deadline,

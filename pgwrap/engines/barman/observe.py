@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
 
 from pgwrap.domain.command import Command, Conversation, Failure, Outcome
 from pgwrap.domain.facts import Finding, Observation
@@ -21,11 +20,9 @@ from pgwrap.engines.barman.catalog import Diagnosis, Listing, ServerReport
 from pgwrap.engines.barman.envelope import console_messages
 from pgwrap.engines.barman.failures import HOPELESS, read
 from pgwrap.engines.barman.parse import parse_diagnosis, parse_listing
+from pgwrap.engines.barman.together import Key, Question, commons
 from pgwrap.engines.barman.xlogdb import index_path, suffices
 from pgwrap.engines.port import ObserveRequest
-
-Key: TypeAlias = tuple[str, str]
-"""A question of the later rounds: what is asked, and of which cluster (for `overrides`: of which user)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +57,7 @@ class Installation:
 def observe(request: ObserveRequest) -> Conversation[tuple[Observation, ...]]:
     """Two rounds of questions, whatever the number of servers; the questions of a round run side by side. A third one
     asks Barman itself for the WAL of servers whose index does not suffice, and looks again where WAL seems lost.
+    What one process could not read of several servers is read of each by itself, between these rounds.
     """
     if not request.clusters:
         return ()
@@ -68,18 +66,28 @@ def observe(request: ObserveRequest) -> Conversation[tuple[Observation, ...]]:
     installations = {
         user: _installation(user, first[2 * index], first[2 * index + 1]) for index, user in enumerate(users)
     }
-    answers = yield from _asked(dict(_second_round(request, installations)))
-    answers |= yield from _asked(dict(_third_round(request, installations, answers)))
+    answers = yield from _asked(request, dict(_second_round(request, installations)))
+    answers |= yield from _asked(request, dict(_third_round(request, installations, answers)))
     return tuple(
         assembled(_heard(cluster, installations[request.run_as.get(cluster.name)], answers))
         for cluster in request.clusters
     )
 
 
-def _asked(questions: Mapping[Key, Command]) -> Conversation[dict[Key, Outcome]]:
+def _asked(request: ObserveRequest, questions: Mapping[Key, Question]) -> Conversation[dict[Key, Outcome]]:
+    joined = tuple(commons(request.instance, questions))
+    apart = questions.keys() - {key for common in joined for key in common.instead_of}
+    alone = {key: question.command for key, question in questions.items() if key in apart}
     if not questions:
         return {}
-    return dict(zip(questions, (yield tuple(questions.values())), strict=True))
+    outcomes = yield (*alone.values(), *(common.command for common in joined))
+    answers = dict(zip(alone, outcomes, strict=False))
+    for common, outcome in zip(joined, outcomes[len(alone) :], strict=True):
+        answers |= common.answers(outcome)
+    left = {key: question.command for key, question in questions.items() if key not in answers}
+    if left:
+        answers |= zip(left, (yield tuple(left.values())), strict=True)
+    return answers
 
 
 def _first_round(request: ObserveRequest, user: str | None) -> tuple[Command, Command]:
@@ -103,16 +111,17 @@ def _installation(user: str | None, diagnosed: Outcome, listed: Outcome) -> Inst
 
 def _second_round(
     request: ObserveRequest, installations: Mapping[str | None, Installation]
-) -> Iterator[tuple[Key, Command]]:
+) -> Iterator[tuple[Key, Question]]:
     for user, installation in installations.items():
         home = installation.home or request.instance.home
         if home is not None and not installation.hopeless:
-            yield ("overrides", user or ""), commands.overrides(request.instance, home, user, request.deadline)
+            overrides = commands.overrides(request.instance, home, user, request.deadline)
+            yield ("overrides", user or ""), Question(command=overrides)
     for cluster in request.clusters:
         yield from _of_one(request, cluster, installations[request.run_as.get(cluster.name)])
 
 
-def _of_one(request: ObserveRequest, cluster: Cluster, installation: Installation) -> Iterator[tuple[Key, Command]]:
+def _of_one(request: ObserveRequest, cluster: Cluster, installation: Installation) -> Iterator[tuple[Key, Question]]:
     """What this server must be asked by itself: nothing when it is idle, more when the diagnosis failed."""
     name, user, deadline = cluster.engine_name, installation.run_as, request.deadline
     report = installation.report(name)
@@ -120,24 +129,31 @@ def _of_one(request: ObserveRequest, cluster: Cluster, installation: Installatio
         return
     index = index_path(report) if report is not None else None
     if index is not None:
-        yield ("index", cluster.name), commands.wal_index(request.instance, index, user, deadline)
+        yield (
+            ("index", cluster.name),
+            Question(command=commands.wal_index(request.instance, index, user, deadline), path=index),
+        )
     else:
-        yield ("wal", cluster.name), commands.wal_list(request.instance, name, user, deadline)
+        yield ("wal", cluster.name), Question(command=commands.wal_list(request.instance, name, user, deadline))
     if not installation.lists(name):
-        yield ("listing", cluster.name), commands.list_backups(request.instance, name, user, deadline)
+        yield ("listing", cluster.name), Question(command=commands.list_backups(request.instance, name, user, deadline))
     if report is None:
         return
     directory = report.settings.wals_directory
     if directory is not None and directory.startswith("/"):
-        yield ("files", cluster.name), commands.wal_files(request.instance, directory, user, deadline)
+        files = commands.wal_files(request.instance, directory, user, deadline)
+        yield ("files", cluster.name), Question(command=files, path=directory)
     timeline = report.newest_timeline
     if timeline is not None and timeline > 1:
-        yield ("history", cluster.name), commands.history(request.instance, name, timeline, user, deadline)
+        yield (
+            ("history", cluster.name),
+            Question(command=commands.history(request.instance, name, timeline, user, deadline)),
+        )
 
 
 def _third_round(
     request: ObserveRequest, installations: Mapping[str | None, Installation], answers: Mapping[Key, Outcome]
-) -> Iterator[tuple[Key, Command]]:
+) -> Iterator[tuple[Key, Question]]:
     for cluster in request.clusters:
         user, name = request.run_as.get(cluster.name), cluster.engine_name
         index, report = answers.get(("index", cluster.name)), installations[user].report(name)
@@ -145,18 +161,23 @@ def _third_round(
             continue
         files = answers.get(("files", cluster.name))
         if not suffices(index, files, report):
-            yield ("wal", cluster.name), commands.wal_list(request.instance, name, user, request.deadline)
+            yield (
+                ("wal", cluster.name),
+                Question(command=commands.wal_list(request.instance, name, user, request.deadline)),
+            )
         elif seems_lost(index, files, report, cluster.postgres.wal_segment_size):
             yield from _second_look(request, cluster, report, user)
 
 
 def _second_look(
     request: ObserveRequest, cluster: Cluster, report: ServerReport, user: str | None
-) -> Iterator[tuple[Key, Command]]:
+) -> Iterator[tuple[Key, Question]]:
     index, directory = index_path(report), report.settings.wals_directory
     if index is not None and directory is not None:
-        yield ("index again", cluster.name), commands.wal_index(request.instance, index, user, request.deadline)
-        yield ("files again", cluster.name), commands.wal_files(request.instance, directory, user, request.deadline)
+        read = commands.wal_index(request.instance, index, user, request.deadline)
+        found = commands.wal_files(request.instance, directory, user, request.deadline)
+        yield ("index again", cluster.name), Question(command=read)
+        yield ("files again", cluster.name), Question(command=found)
 
 
 def _worth_asking(report: ServerReport | None) -> bool:

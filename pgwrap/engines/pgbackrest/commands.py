@@ -59,6 +59,17 @@ def archive_listing_command(cluster: Cluster, key: int, run_as: str | None, dead
     )
 
 
+def common_listing_command(instance: EngineInstance, key: int, run_as: str | None, deadline: float) -> Command:
+    """List every archived file of every stanza in repository `key` of the global section; one process for all."""
+    words = (f"--repo={key}", *QUIET, "--output=json", "--recurse", "repo-ls", "archive")
+    return Command(
+        argv=(instance.command, *configuration_arguments(instance), *words),
+        run_as=run_as,
+        host=instance.host,
+        deadline=deadline,
+    )
+
+
 def history_command(cluster: Cluster, key: int, path: str, run_as: str | None, deadline: float) -> Command:
     """Read the timeline history file at `path` (below the stanza's archive) of repository `key`."""
     return _repository_command(cluster, key, ("repo-get", f"archive/{cluster.engine_name}/{path}"), run_as, deadline)

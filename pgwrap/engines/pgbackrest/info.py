@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from pgwrap.domain.facts import BackupType
-from pgwrap.domain.wal import Lsn
+from pgwrap.domain.wal import Lsn, is_segment_name
 from pgwrap.errors import OutputNotUnderstood
 from pgwrap.text.json_fields import Fields, WrongField, fields_of
 
@@ -98,6 +98,17 @@ class StanzaInfo:
     backups: tuple[BackupInfo, ...]
     backup_lock: LockInfo
     restore_lock: LockInfo
+
+
+def segments_in(stanza: StanzaInfo, key: int) -> int:
+    """About how many WAL segments (of 16 MB, without gaps) its archives in repository `key` hold."""
+    ends = ((one.minimum, one.maximum) for one in stanza.archives if one.repository_key == key)
+    return sum(_position(last) - _position(first) + 1 for first, last in ends if first and last)
+
+
+def _position(segment: str) -> int:
+    """Where a segment stands on its timeline, counted in segments; 0 for what is no name of one."""
+    return int(segment[8:16] + segment[22:24], 16) if is_segment_name(segment) else 0
 
 
 def stanzas_from(stdout: bytes) -> tuple[StanzaInfo, ...]:

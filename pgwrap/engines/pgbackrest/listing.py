@@ -1,4 +1,4 @@
-"""`pgbackrest repo-ls --recurse --output=json` of a stanza's archive as segment names. It fetches nothing.
+"""`pgbackrest repo-ls --recurse --output=json` of a stanza's archive, or all, as segment names. It fetches nothing.
 
 File names: `ID/16HEX/24HEX-SHA1[.gz]`, with `.partial` before the checksum for the last segment of a timeline that
 was left, and `.backup` and `.history` files beside them (pgBackRest's src/command/archive/common.h).
@@ -53,6 +53,24 @@ def listings_from(stdout: bytes) -> tuple[ArchiveListing, ...]:
     gathered: dict[str, _Gathered] = {}
     for path, time in _files(stdout.decode(errors="replace")):
         _gather(gathered, path, time)
+    return _listings(gathered)
+
+
+def listings_by_stanza(stdout: bytes) -> dict[str, tuple[ArchiveListing, ...]]:
+    """Read the answer for all stanzas at once; raises OutputNotUnderstood.
+
+    A stanza of which nothing is listed is left out: its directory may be empty, or a link, which is followed only when
+    the stanza is asked for by itself.
+    """
+    gathered: dict[str, dict[str, _Gathered]] = {}
+    for path, time in _files(stdout.decode(errors="replace")):
+        stanza, _, rest = path.partition("/")
+        if rest:
+            _gather(gathered.setdefault(stanza, {}), rest, time)
+    return {stanza: _listings(found) for stanza, found in gathered.items()}
+
+
+def _listings(gathered: dict[str, _Gathered]) -> tuple[ArchiveListing, ...]:
     return tuple(_listing(archive, found) for archive, found in sorted(gathered.items()))
 
 

@@ -1,7 +1,7 @@
 """The conversation by which pgBackRest's catalog becomes observations. It runs nothing and changes nothing.
 
-Three rounds, whatever the number of backups: version and `info`; `repo-ls` of each archive; the newest timeline's
-history file. A stanza that the common `info` does not list is asked for by name in a round of its own.
+Three rounds, whatever the number of backups: version and `info`; `repo-ls` of the archives; the newest timeline's
+history file. A stanza that the common `info` or `repo-ls` does not list is asked for by name in a round of its own.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from pgwrap.domain.wal import Ancestry, Timeline
 from pgwrap.engines.pgbackrest import commands
 from pgwrap.engines.pgbackrest.catalog import CatalogReading, observation_from
 from pgwrap.engines.pgbackrest.failures import trouble_in, unreadable
-from pgwrap.engines.pgbackrest.info import RepositoryInfo, StanzaInfo, stanzas_from
-from pgwrap.engines.pgbackrest.listing import ArchiveListing, listings_from
+from pgwrap.engines.pgbackrest.info import RepositoryInfo, StanzaInfo, segments_in, stanzas_from
+from pgwrap.engines.pgbackrest.listing import ArchiveListing, listings_by_stanza, listings_from
 from pgwrap.engines.pgbackrest.output import version_from, warnings_in
 from pgwrap.engines.pgbackrest.repository_states import repository_name
 from pgwrap.engines.pgbackrest.sharing import repositories_are_shared
@@ -31,6 +31,9 @@ Round: TypeAlias = Generator[tuple[Command, ...], tuple[Outcome, ...], Answer]
 INVALID = "[invalid]"
 """The stanza's name when no repository could be listed and none was asked for."""
 _LISTABLE = frozenset({0, 2, 4, 5, 6})
+SEGMENTS_WORTH_A_PROCESS = 250
+"""For so many archived segments of each stanza one `repo-ls` of all is cheaper than one of each. To start pgBackRest
+takes as long as to list some 600 files; but one process has one processor, and several share the work."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +43,8 @@ class _Answer:
     version: EngineVersion | None = None
     stanza: StanzaInfo | None = None
     findings: tuple[Finding, ...] = ()
+    told_with: tuple[StanzaInfo, ...] = ()
+    """All stanzas of the common `info` that told this one; empty when it was asked for by name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +53,9 @@ class _Place:
 
     cluster: str
     key: int
+
+
+_Asked: TypeAlias = tuple[_Place, Cluster]
 
 
 @dataclass(slots=True)
@@ -181,6 +189,7 @@ def _answers(
                 version=version,
                 stanza=by_name.get(cluster.engine_name, by_name.get(INVALID)),
                 findings=findings if not stanzas and findings else (*doubt, *findings),
+                told_with=stanzas if question.stanza is None else (),
             )
     return answers
 
@@ -220,6 +229,15 @@ def _configuration_warnings(outcome: Outcome) -> tuple[Finding, ...]:
 # Round 2: what WAL is there
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Common:
+    """One `repo-ls` process for a repository in which several clusters have their stanzas."""
+
+    key: int
+    run_as: str | None
+    asked: tuple[_Asked, ...]
+
+
 def _listings(request: ObserveRequest, answers: Mapping[str, _Answer], listed: _Listed) -> Round[None]:
     asked = tuple(
         (_Place(cluster=cluster.name, key=repository.key), cluster)
@@ -228,12 +246,52 @@ def _listings(request: ObserveRequest, answers: Mapping[str, _Answer], listed: _
     )
     if not asked:
         return
-    outcomes = yield tuple(
-        commands.archive_listing_command(cluster, place.key, request.run_as.get(cluster.name), request.deadline)
-        for place, cluster in asked
-    )
-    for (place, cluster), outcome in zip(asked, outcomes, strict=True):
-        _take_listing(listed, place, cluster, outcome)
+    commons = tuple(_commons(request, answers, asked))
+    joined = {place for common in commons for place, _ in common.asked}
+    alone = tuple((place, cluster) for place, cluster in asked if place not in joined)
+    outcomes = yield (*(_list_all(request, common) for common in commons), *(_list(request, *one) for one in alone))
+    for common, outcome in zip(commons, outcomes[: len(commons)], strict=True):
+        _take_common(listed, common, outcome)
+    for one, outcome in zip(alone, outcomes[len(commons) :], strict=True):
+        _take_listing(listed, *one, outcome)
+    missing = tuple((place, cluster) for place, cluster in asked if place in joined - listed.listings.keys())
+    if missing:
+        outcomes = yield tuple(_list(request, *one) for one in missing)
+        for one, outcome in zip(missing, outcomes, strict=True):
+            _take_listing(listed, *one, outcome)
+
+
+def _commons(request: ObserveRequest, answers: Mapping[str, _Answer], asked: tuple[_Asked, ...]) -> Iterable[_Common]:
+    """The repositories that are listed whole: those of a common `info`, where that is the cheaper way."""
+    grouped: dict[tuple[int, str | None], list[_Asked]] = {}
+    for place, cluster in asked:
+        if answers[cluster.name].told_with:
+            grouped.setdefault((place.key, request.run_as.get(cluster.name)), []).append((place, cluster))
+    for (key, user), members in grouped.items():
+        stanzas = answers[members[0][1].name].told_with
+        segments = sum(segments_in(stanza, key) for stanza in stanzas)
+        if len(members) > 1 and segments <= SEGMENTS_WORTH_A_PROCESS * len(members):
+            yield _Common(key=key, run_as=user, asked=tuple(members))
+
+
+def _list_all(request: ObserveRequest, common: _Common) -> Command:
+    return commands.common_listing_command(request.instance, common.key, common.run_as, request.deadline)
+
+
+def _list(request: ObserveRequest, place: _Place, cluster: Cluster) -> Command:
+    user = request.run_as.get(cluster.name)
+    return commands.archive_listing_command(cluster, place.key, user, request.deadline)
+
+
+def _take_common(listed: _Listed, common: _Common, outcome: Outcome) -> None:
+    """What it lists; one directory that may not be read ends it, and then each stanza says for itself what is wrong."""
+    try:
+        by_stanza = listings_by_stanza(outcome.stdout) if outcome.succeeded else {}
+    except OutputNotUnderstood:
+        return
+    for place, cluster in common.asked:
+        if cluster.engine_name in by_stanza:
+            listed.listings[place] = by_stanza[cluster.engine_name]
 
 
 def _readable(stanza: StanzaInfo | None) -> tuple[RepositoryInfo, ...]:

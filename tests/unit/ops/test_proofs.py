@@ -12,7 +12,7 @@ from pgwrap.domain.facts import ArchiveContents, Backup, Observation
 from pgwrap.domain.model import Cluster, EngineInstance, EngineKind
 from pgwrap.domain.plan import WriteFile
 from pgwrap.domain.wal import Lsn, SegmentRange, Timeline
-from pgwrap.ops.proofs import SEGMENTS_PER_RUN, ProofReader
+from pgwrap.ops.proofs import SEGMENTS_PER_RUN, CommitCache, ProofReader
 from pgwrap.ops.world import World
 
 INSTANCE = EngineInstance(name="pgbackrest", kind=EngineKind.PGBACKREST, command="pgbackrest", config="/p.conf")
@@ -96,6 +96,17 @@ class Disk:
 
 
 @dataclass
+class Counting(Disk):
+    """A file door that counts what is read."""
+
+    reads: list[str] = field(default_factory=list)
+
+    def read(self, path: str) -> str | None:
+        self.reads.append(path)
+        return super().read(path)
+
+
+@dataclass
 class Waldump:
     """A machine that has pg_waldump, or not."""
 
@@ -117,7 +128,8 @@ def reader(archive: Archive, disk: Disk, programs: Waldump | None = None, cluste
         masked=None,  # type: ignore[arg-type]
         engines={EngineKind.PGBACKREST: Fetching},  # type: ignore[dict-item]
     )
-    return ProofReader(world=world, cluster=cluster, state="/state", deadline=5)
+    cache = CommitCache(files=world.files, state="/state")
+    return ProofReader(world=world, cluster=cluster, cache=cache, deadline=5)
 
 
 def times(proofs: object) -> dict[str, datetime | None]:
@@ -159,6 +171,19 @@ def test_a_known_segment_is_not_fetched_again() -> None:
     proofs = reader(again, disk).prove(observation(5))
     assert [] == again.fetched
     assert [segment(5)] == list(times(proofs))
+
+
+def test_clusters_of_one_system_read_the_cache_once_and_lose_nothing_of_each_other() -> None:
+    """A standby's stanza and its primary's, say: both are judged in one status, side by side."""
+    disk = Counting()
+    archive = Archive({segment(5): COMMIT, segment(9): COMMIT})
+    one = reader(archive, disk)
+    other = replace(one, cluster=replace(CLUSTER, name="b"))
+    one.prove(observation(5))
+    other.prove(observation(9))
+    again = reader(Archive({}), disk).prove(observation(5))
+    assert {segment(5), segment(9)} == set(times(again))
+    assert ["/state/cache/commits/7.json"] * 2 == disk.reads
 
 
 def test_a_broken_cache_is_read_anew() -> None:

@@ -76,6 +76,19 @@ def test_no_control_character_passes(name: str, fleet: FleetStatus, detail: bool
     assert not re.search(r"[\x00-\x09\x0b\x0c\x0e-\x1f\x7f-\x9f]", text)
 
 
+@settings(max_examples=15, phases=WITHOUT_SHRINKING, deadline=None)
+@given(fleet=st.from_type(FleetStatus))
+def test_json_text_is_the_data_and_a_backup_is_a_line(fleet: FleetStatus) -> None:
+    """However it is broken into lines, a parser reads what was encoded; what a shell looks at line by line is whole."""
+    data, text = status_data(fleet, Presentation(now=NOW)), status_json(fleet, Presentation(now=NOW))
+
+    assert data == json.loads(text)
+    assert text.isascii()
+    lines = {line.strip().removesuffix(",") for line in text.splitlines()}
+    backups = [backup for cluster in data["result"]["clusters"] for backup in cluster["backups"]]  # type: ignore[index,call-overload,union-attr]
+    assert all(json.dumps(backup) in lines for backup in backups)
+
+
 def test_schema_is_a_schema() -> None:
     """The generated document is valid JSON Schema 2020-12."""
     Draft202012Validator.check_schema(status_schema())

@@ -99,8 +99,14 @@ def replay() -> Callable[..., Replay]:
             "sync-info s2": (1, b"", b"ERROR: the list of s2 was not recorded"),
             f"cat -- {index_file(version)}": index or (0, index_lines(version), b""),
             f"cat -- {other}": (1, b"", f"cat: {other}: Permission denied\n".encode()),
-            f"find /srv/lab/h/{version}/s1/wals {FILES}": (0, wal_paths(version), b""),
-            f"find /srv/lab/h/{version}/s2/wals {FILES}": (1, b"", b"find: No such file or directory"),
+            f"find -H /srv/lab/h/{version}/s1/wals {FILES}": (0, wal_paths(version), b""),
+            f"find -H /srv/lab/h/{version}/s2/wals {FILES}": (1, b"", b"find: No such file or directory"),
+            f"tail -v -c +1 -- {index_file(version)} {other}": (1, b"", b"tail: Permission denied"),
+            f"find -H {' '.join(f'/srv/lab/h/{version}/{name}/wals' for name in ('s1', 's2'))} {FILES} -print0": (
+                1,
+                wal_paths(version).replace(b"\n", b"\0"),
+                b"find: No such file or directory",
+            ),
             f"cat -- /srv/lab/h/{version}/.barman.auto.conf": (1, b"", b"cat: No such file or directory"),
             "cat -- /var/lib/barman/.barman.auto.conf": (1, b"", b"cat: No such file or directory"),
         }

@@ -89,7 +89,7 @@ def test_the_number_of_processes_does_not_grow_with_the_backups(replay: Replays,
         (
             "cat -- /srv/lab/h/3.4.0/.barman.auto.conf",
             "cat -- /srv/lab/h/3.4.0/s1/wals/xlog.db",
-            "find /srv/lab/h/3.4.0/s1/wals -mindepth 2 -maxdepth 2 -type f",
+            "find -H /srv/lab/h/3.4.0/s1/wals -mindepth 2 -maxdepth 2 -type f",
         ),
     ] == barman.rounds
 
@@ -317,7 +317,28 @@ def test_only_the_servers_that_need_it_are_asked_a_third_time(replay: Replays, c
 
     look(barman, cluster("s1"), cluster("s2"))
 
-    assert [("sync-info s2",)] == barman.rounds[2:]
+    assert [("sync-info s2",)] == barman.rounds[3:]
+
+
+def test_several_servers_are_read_by_one_process(replay: Replays, cluster: Clusters) -> None:
+    """One for the indexes and one for the files, with the same result as one for each server."""
+    barman = replay("3.4.0")
+    index, files = (
+        next(key for key in barman.answers if key.startswith(word) and "/s1/" in key) for word in ("cat", "find")
+    )
+    for key in (index, files):
+        barman.answers[key.replace("s1", "s2")] = (0, barman.answers[key][1].replace(b"/s1/", b"/s2/"), b"")
+    apart = look(barman, cluster("s1"), cluster("s2"))
+    headings = (f"==> {index.removeprefix('cat -- ')} <==\n".replace("s1", name).encode() for name in ("s1", "s2"))
+    tail, find = (key for key in barman.answers if key.startswith("tail") or "-print0" in key)
+    barman.answers[tail] = (0, b"\n".join(heading + index_of(barman) for heading in headings), b"")
+    paths = barman.answers[files][1] + barman.answers[files.replace("s1", "s2")][1]
+    barman.answers[find] = (0, paths.replace(b"\n", b"\0"), b"")
+    barman.rounds.clear()
+
+    assert apart == look(barman, cluster("s1"), cluster("s2"))
+    assert ["cat", "tail", "find"] == [asked.split()[0] for asked in barman.rounds[1]]
+    assert 3 == len(barman.rounds)
 
 
 def test_an_index_that_is_not_there_beside_no_wal_is_empty(replay: Replays, cluster: Clusters) -> None:

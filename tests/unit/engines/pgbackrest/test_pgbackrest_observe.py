@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+import re
+from collections.abc import Callable, Mapping
 
 import pytest
 
@@ -83,6 +85,65 @@ def test_clusters_with_the_same_repositories_share_one_info() -> None:
     assert 2 == len(rounds[0])
     assert ["main", "two"] == [observation.engine_name for observation in observations]
     assert all(observation.backups for observation in observations)
+
+
+def listing_together(
+    stanzas: Mapping[str, bytes], exit_code: int = 0, info: str = "info_ok.json"
+) -> Callable[[Command], Outcome]:
+    """A pgBackRest with the recorded stanza under two names, whose archives a common `repo-ls` lists like this."""
+    alone = replaying("2.60.0", info)
+
+    def answer(command: Command) -> Outcome:
+        if "info" in command.argv:
+            one = recorded("2.60.0", info).strip()[1:-1]
+            return outcome(command, b"[" + one + b"," + one.replace(b'"name":"main"', b'"name":"two"') + b"]")
+        if command.argv[-1] == "archive":
+            entries = b",".join((b'".":{"type":"path"}', *stanzas.values()))
+            return outcome(command, b"{" + entries + b"}" if exit_code == 0 else b"", exit_code=exit_code)
+        return alone(command)
+
+    return answer
+
+
+def below(stanza: str) -> bytes:
+    """The recorded listing of a stanza as it stands in one of the whole archive."""
+    entries = json.loads(recorded("2.60.0", "repo_ls_archive_1.json"))
+    moved = {stanza if name == "." else f"{stanza}/{name}": entry for name, entry in entries.items()}
+    return json.dumps(moved).encode()[1:-1]
+
+
+def test_archives_of_common_repositories_are_listed_at_once() -> None:
+    """One process for each repository, and each stanza's facts are those that it would have told itself."""
+    local, two = cluster("main", (LOCAL,)), cluster("two", (LOCAL,))
+    answer = listing_together({"main": below("main"), "two": below("two")})
+    together, rounds = look(answer, local, two)
+    apart, rounds_apart = look(listing_together({}, exit_code=53), local, two)
+    assert {("repo-ls", "archive")} == {command.argv[-2:] for command in rounds[1]}
+    assert not any(word.startswith("--stanza") for command in rounds[1] for word in command.argv)
+    assert together[0].archives[0] == apart[0].archives[0]
+    assert together[0].archives[0].ranges
+    assert len(rounds_apart) == len(rounds) + 1
+
+
+@pytest.mark.parametrize("entry", [b'"two":{"type":"path"}', b'"two":{"type":"link","destination":"/else"}', None])
+def test_a_stanza_without_entries_in_the_common_listing_is_listed_by_itself(entry: bytes | None) -> None:
+    """Its directory may be a link, which pgBackRest follows only there."""
+    stanzas = {"main": below("main")} | ({"two": entry} if entry else {})
+    (_, two), rounds = look(listing_together(stanzas), cluster("main", (LOCAL,)), cluster("two", (LOCAL,)))
+    assert {"--stanza=two"} == {word for command in rounds[2] for word in command.argv if word.startswith("--stanza")}
+    assert two.archives[0].ranges
+
+
+def test_long_archives_are_listed_side_by_side() -> None:
+    """One process would take longer than several; stanzas that nobody asked about count too."""
+    answer = listing_together({})
+
+    def long(command: Command) -> Outcome:
+        said = answer(command)
+        return outcome(command, re.sub(rb'"max":"0{7}1.{16}"', b'"max":"000000010000000100000000"', said.stdout))
+
+    _, rounds = look(long, cluster("main", (LOCAL,)), cluster("two", (LOCAL,)))
+    assert all(any(word.startswith("--stanza") for word in command.argv) for command in rounds[1])
 
 
 def test_clusters_with_repositories_of_their_own_are_asked_one_by_one() -> None:
