@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from pgwrap.domain.archived import segment_size_of
 from pgwrap.domain.facts import (
@@ -543,6 +543,20 @@ def next_step(forecasts: Iterable[Forecast]) -> str | None:
 def _named(ids: list[str]) -> str:
     shown = ", ".join(ids[:3])
     return shown if len(ids) <= 3 else f"{shown} and {len(ids) - 3} more"
+
+
+_FIRST = datetime.min.replace(tzinfo=UTC)
+_LAST = datetime.max.replace(tzinfo=UTC)
+
+
+def earlier(moment: datetime, days: int) -> datetime:
+    """So many days before `moment`; people write 9999999 to keep everything, which is before all time."""
+    return moment - timedelta(days=days) if days <= (moment - _FIRST).days else _FIRST
+
+
+def later(moment: datetime, days: int, tick: timedelta) -> datetime | None:
+    """So many days and a tick after `moment`; None when that is after all time."""
+    return moment + timedelta(days=days) + tick if days < (_LAST - moment).days else None
 
 
 def plural(count: int, one: str, many: str | None = None) -> str:

@@ -16,7 +16,7 @@ from typing import Final
 from pgwrap.domain.archived import segment_of
 from pgwrap.domain.facts import ArchiveContents, Backup, BackupRetention
 from pgwrap.domain.lineage import united
-from pgwrap.domain.retention import WalFate, dependents_of, plural, wal_fate
+from pgwrap.domain.retention import WalFate, dependents_of, earlier, later, plural, wal_fate
 from pgwrap.domain.wal import Segment, SegmentRange, Timeline, without
 from pgwrap.engines.barman.policy import understood
 from pgwrap.engines.port import EngineVersion
@@ -36,7 +36,8 @@ class Policy:
     """A server's `retention_policy` and `minimum_redundancy`; neither rule set: nothing expires."""
 
     redundancy: int | None = None
-    window: timedelta | None = None
+    window: int | None = None
+    """In days."""
     text: str | None = None
     """As `policy.understood` spells it."""
     minimum: int = 0
@@ -49,7 +50,7 @@ class Policy:
             return cls(minimum=minimum)
         window = _WINDOW.fullmatch(spelled)
         if window is not None:
-            return cls(window=timedelta(days=int(window[1]) * _DAYS[window[2]]), text=spelled, minimum=minimum)
+            return cls(window=int(window[1]) * _DAYS[window[2]], text=spelled, minimum=minimum)
         return cls(redundancy=int(spelled.rpartition(" ")[2]), text=spelled, minimum=minimum)
 
     @property
@@ -164,8 +165,8 @@ def _by_window(roots: list[Backup], policy: Policy, now: datetime) -> Iterator[_
     The place in the row counts held backups, too. What builds on a standalone one is judged after it (Barman's
     `found`): the backup that reaches the start of the window is then past it already.
     """
-    window = policy.window or timedelta()
-    edge = now - window
+    window = policy.window or 0
+    edge = earlier(now, window)
     newer, found = 0, False
     first_newer: datetime | None = None
     for root in roots:
@@ -175,7 +176,7 @@ def _by_window(roots: list[Backup], policy: Policy, now: datetime) -> Iterator[_
         verdict = _windowed(root, newer, policy, found=found, edge=edge, first_newer=first_newer)
         found = found or root.stopped_at < edge
         first_newer = root.stopped_at if first_newer is None else min(first_newer, root.stopped_at)
-        alone = _beside_standalone(root, inside=not found, expires=first_newer + window + _TICK)
+        alone = _beside_standalone(root, inside=not found, expires=later(first_newer, window, _TICK))
         yield _Judged(root=root, verdict=verdict, without_it=alone)
         newer += 1
 
@@ -208,9 +209,9 @@ def _inside(
         event = f"after {plural(policy.minimum - newer, 'more full backup')}, once the window has passed it"
         return BackupRetention(kept=True, reason=reason, event=event)
     if first_newer is None:
-        event = f"{plural(policy.window.days, 'day')} after the next full backup has ended"
+        event = f"{plural(policy.window, 'day')} after the next full backup has ended"
         return BackupRetention(kept=True, reason=reason, event=event)
-    return BackupRetention(kept=True, reason=reason, expires=first_newer + policy.window + _TICK)
+    return BackupRetention(kept=True, reason=reason, expires=later(first_newer, policy.window, _TICK))
 
 
 def _held(root: Backup) -> BackupRetention:

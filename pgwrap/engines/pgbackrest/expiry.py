@@ -13,7 +13,7 @@ from typing import Literal
 
 from pgwrap.domain.archived import segment_of
 from pgwrap.domain.facts import ArchiveContents, Backup, BackupRetention
-from pgwrap.domain.retention import Keep, WalFate, all_wal, dependents_of, plural, wal_fates
+from pgwrap.domain.retention import Keep, WalFate, all_wal, dependents_of, earlier, later, plural, wal_fates
 from pgwrap.engines.port import EngineVersion
 
 _ARCHIVE_WITHOUT_EXPIRY = EngineVersion((2, 47))
@@ -144,7 +144,7 @@ def _by_time(expiring: _Expiring, policy: Policy, now: datetime) -> Backup | Non
 
 def _edge(policy: Policy, now: datetime) -> datetime:
     """The start of the window; pgBackRest's clock counts whole seconds."""
-    return now.replace(microsecond=0) - timedelta(days=policy.full or 0)
+    return earlier(now.replace(microsecond=0), policy.full or 0)
 
 
 def _stop(backup: Backup) -> datetime:
@@ -209,7 +209,7 @@ def _full(
         reason = f"newer than the full backup that reaches the start of the window of {days}"
     if first_newer is None:
         return BackupRetention(kept=True, reason=reason, event=f"{days} after the next full backup has ended")
-    return BackupRetention(kept=True, reason=reason, expires=first_newer + timedelta(days=policy.full) + _SECOND)
+    return BackupRetention(kept=True, reason=reason, expires=later(first_newer, policy.full, _SECOND))
 
 
 def _differential(

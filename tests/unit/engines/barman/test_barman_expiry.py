@@ -83,6 +83,7 @@ def gone(found: Expiry) -> list[tuple[str, str]]:
         ("FFFFF", "RECOVERY WINDOW OF 1 DAYS", 4, ".FFFF"),
         ("FFFFF", "RECOVERY WINDOW OF 1 WEEKS", 0, "FFFFF"),
         ("FFKFF", "RECOVERY WINDOW OF 1 DAYS", 0, "..KFF"),
+        ("FFFF", "RECOVERY WINDOW OF 9999999 MONTHS", 0, "FFFF"),
         ("FFFF", "nonsense", 0, "FFFF"),
         ("FFFF", None, 0, "FFFF"),
         ("FiiFi", "REDUNDANCY 1", 0, "...Fi"),

@@ -121,6 +121,13 @@ def test_the_moment_is_told_from_which_on_a_backup_goes() -> None:
     )
 
 
+@pytest.mark.parametrize("days", [36_500, 999_999, 9_999_999])
+def test_an_endless_window_keeps_everything(days: int) -> None:
+    """What people write to keep everything reaches before all time."""
+    found = expiry(chain("FIF"), (), Policy(full=days, by_time=True), now=NOW, version=NEW)
+    assert {verdict.kept for verdict in found.backups.values()} == {True}
+
+
 def test_wal_begins_at_the_oldest_full_backup_that_is_counted() -> None:
     """What older backups need to become consistent stays; the rest before it goes."""
     backups = chain("FFF")
