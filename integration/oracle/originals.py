@@ -123,7 +123,6 @@ def _server(room: Room, server: PostgresServer) -> Server:
     _back_up(barman, server)
     if can_do_incrementals(room.machine):
         _back_up(barman, server, "--incremental", "last")
-    barman.run("receive-wal", "--stop", NAME)
     home = barman.home / NAME
     records = _records(home)
     index = next((home / "wals").glob("*xlog*.db"))
