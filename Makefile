@@ -4,7 +4,7 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := help
 # Hundreds of tests start pgwrap: its own modules are compiled once, not each time.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help demo test unit integration matrix bench lint docs wheel-test clean setup
+.PHONY: help demo test unit integration matrix oracle bench lint docs wheel-test clean setup
 
 help: ## say what there is
 	@echo 'pgwrap: one spec and one status for pgBackRest and Barman'
@@ -31,6 +31,9 @@ integration: setup ## the tests on real engines (ARGS="-k timeline -v" to choose
 
 matrix: setup ## the same on Debian 12, 13 and testing, in cached root filesystems (root)
 	@$(PYTHON) -m integration.matrix $(ARGS)
+
+oracle: setup ## what pgwrap retention foretells against what the engines then delete, on random catalogs
+	@$(PYTHON) -m integration.oracle $(ARGS)
 
 bench: setup ## time and memory as ratios of the bare engine calls
 	@$(PYTHON) -m integration.bench $(ARGS)

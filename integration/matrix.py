@@ -40,6 +40,8 @@ PIP_SETTINGS = (
     "cert",
 )
 """pip's settings that mean something in another root; directories of this machine don't."""
+AGREEMENT = re.compile(r"^.*: \d+/\d+ cases agree \(seed \d+\)$", re.MULTILINE)
+"""How the retention oracle closes, for each engine."""
 CLOSING_LINE = re.compile(r"^=+ (.*\b(?:passed|failed|error|errors)\b.*?) in ([\d.]+)s.*=+$", re.MULTILINE)
 
 
@@ -196,6 +198,15 @@ def run_demo(generation: Generation) -> tuple[bool, str]:
     return not failed, f"demo failed ({', '.join(failed)})" if failed else "demo ok"
 
 
+def run_oracle(generation: Generation, arguments: tuple[str, ...]) -> tuple[bool, str]:
+    """The retention oracle, offline: whether all cases agree, and its closing lines."""
+    before = generation.log.stat().st_size
+    exit_code = generation.run(".venv/bin/python", "-m", "integration.oracle", *arguments)
+    text = generation.log.read_bytes()[before:].decode(errors="replace")
+    told = " · ".join(AGREEMENT.findall(text))
+    return exit_code == 0, told or f"the oracle ended with {exit_code}"
+
+
 def live_through(generation: Generation, options: argparse.Namespace) -> bool:
     """Everything for one generation, one line of result; whether all went well."""
     generation.log.unlink(missing_ok=True)
@@ -214,8 +225,13 @@ def live_through(generation: Generation, options: argparse.Namespace) -> bool:
     if options.setup_only:
         print(versions, flush=True)
         return True
+    if options.oracle:
+        _say(f"{generation.suite}: oracle ({generation.log})")
+        agrees, told = run_oracle(generation, tuple(options.arguments))
+        print(f"{versions} · {told}", flush=True)
+        return agrees
     _say(f"{generation.suite}: tests ({generation.log})")
-    tests_pass, tests_told = run_tests(generation, tuple(options.pytest))
+    tests_pass, tests_told = run_tests(generation, tuple(options.arguments))
     _say(f"{generation.suite}: demo")
     demo_works, demo_told = run_demo(generation)
     print(f"{versions} · {tests_told} · {demo_told}", flush=True)
@@ -249,7 +265,8 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--record", action="store_true", help="also record the engines' output into tests/recordings")
     parser.add_argument("--setup-only", action="store_true", help="set up (and record), but run no tests")
     parser.add_argument("--worktree", action="store_true", help="the files as they are now instead of the last commit")
-    parser.add_argument("pytest", nargs="*", help="arguments for pytest, after --")
+    parser.add_argument("--oracle", action="store_true", help="the retention oracle instead of the tests")
+    parser.add_argument("arguments", nargs="*", help="arguments for pytest (or for the oracle), after --")
     return parser.parse_args(arguments)
 
 

@@ -29,6 +29,13 @@ have_postgres() {
     return 1
 }
 
+have_faketime() {
+    for library in /usr/lib/*/faketime/libfaketime.so.1 /usr/lib*/faketime/libfaketime.so.1; do
+        [ -e "$library" ] && return 0
+    done
+    return 1
+}
+
 have_venv() { "$python" -c 'import ensurepip, venv' >/dev/null 2>&1; }
 
 # One line per missing package, by what it is needed for.
@@ -45,6 +52,7 @@ missing_packages() {
         have ssh || echo openssh-client
         [ -x /usr/sbin/sshd ] || echo openssh-server
         have sudo || echo sudo
+        have_faketime || echo libfaketime           # the retention oracle stops the clock
     fi
 }
 
