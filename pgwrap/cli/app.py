@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from pgwrap import __version__
-from pgwrap.cli import backup, expire, init, render, retention, schema, status, streams, validate
+from pgwrap.cli import backup, expire, init, list_backups, render, retention, schema, status, streams, validate
 
 app = typer.Typer(
     name="pgwrap",
@@ -50,6 +50,7 @@ for command in (
     expire.expire,
 ):
     app.command()(command)
+app.command("list")(list_backups.list_backups)
 app.command(cls=status.StatusCommand)(status.status)
 
 
