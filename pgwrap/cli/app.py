@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from pgwrap import __version__
-from pgwrap.cli import backup, expire, init, list_backups, render, retention, schema, status, streams, validate
+from pgwrap.cli import backup, expire, hold, init, list_backups, render, retention, schema, status, streams, validate
 
 app = typer.Typer(
     name="pgwrap",
@@ -46,6 +46,8 @@ for command in (
     schema.schema,
     render.render,
     backup.backup,
+    hold.hold,
+    hold.release,
     retention.retention,
     expire.expire,
 ):
