@@ -9,9 +9,9 @@ from pgwrap.errors import EngineUnsupported
 
 _NEAREST: Final = (
     "keep more of all: retention: {full: N} with a larger N (repoN-retention-full); "
-    "or keep some in a repository of its own that expires nothing, repositories: {NAME: {type: posix, path: DIR, "
-    "retention: none}}, named last in the cluster's repositories: and written to by "
-    "`pgwrap backup CLUSTER --repository NAME`; "
+    "or keep some in a repository of its own that expires nothing, WAL neither, "
+    "repositories: {NAME: {type: posix, path: DIR, retention: none}}, named last in the cluster's repositories: "
+    "and written to by `pgwrap backup CLUSTER --repository NAME`; "
     "or expire by hand alone: options: {pgbackrest: {expire-auto: n}}, and `pgwrap expire` when you mean it"
 )
 
