@@ -41,8 +41,8 @@ HELP: Final = Entry(typed="-h, --help", text="Show this message and exit.")
 
 def commands() -> Mapping[str, Callable[..., None]]:
     """Every command's function by name, in the order of `pgwrap --help`."""
-    found = (command.callback for command in app.registered_commands)
-    return {function.__name__: function for function in found if function is not None}
+    found = ((command.name, command.callback) for command in app.registered_commands)
+    return {name or function.__name__: function for name, function in found if function is not None}
 
 
 def entries(function: Callable[..., None]) -> Iterator[Entry]:
@@ -74,7 +74,7 @@ def _option(information: ParameterInfo, kind: object) -> str:
     declared = (information.default, *(information.param_decls or ()))
     names = sorted((name for name in declared if isinstance(name, str)), key=lambda name: name.startswith("--"))
     typed = ", ".join(names).replace("/", " / ")
-    takes_value = kind is not bool and not getattr(information, "count", False)
+    takes_value = kind not in (bool, bool | None) and not getattr(information, "count", False)
     return f"{typed} {information.metavar or '|'.join(_choices(kind))}" if takes_value else typed
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from pgwrap import __version__
-from pgwrap.cli import backup, expire, init, render, retention, schema, status, streams, validate
+from pgwrap.cli import backup, expire, hold, init, list_backups, render, retention, schema, status, streams, validate
 
 app = typer.Typer(
     name="pgwrap",
@@ -47,10 +47,13 @@ for command in (
     schema.schema,
     render.render,
     backup.backup,
+    hold.hold,
+    hold.release,
     retention.retention,
     expire.expire,
 ):
     app.command()(command)
+app.command("list")(list_backups.list_backups)
 app.command(cls=status.StatusCommand)(status.status)
 
 

@@ -16,15 +16,18 @@ class Subject(StrEnum):
 
     SPEC = "spec"
     STATUS = "status"
+    LIST = "list"
 
 
 def schema(
     subject: Annotated[
         Subject,
-        typer.Argument(metavar="spec|status", help="spec: for your editor. status: of `pgwrap status -o json`."),
+        typer.Argument(
+            metavar="spec|status|list", help="spec: for your editor. status, list: of that command's `-o json`."
+        ),
     ] = Subject.SPEC,
 ) -> None:
-    """Print the JSON Schema of spec or status.
+    """Print the JSON Schema of spec, status or list.
 
     For the editor: `pgwrap schema > pgwrap.schema.json`, and as the spec's first line
     `# yaml-language-server: $schema=./pgwrap.schema.json`.
@@ -32,6 +35,8 @@ def schema(
     with session("schema") as run:
         if subject is Subject.SPEC:
             from pgwrap.spec.json_schema import spec_schema as document
-        else:
+        elif subject is Subject.STATUS:
             from pgwrap.present.schema import status_schema as document
+        else:
+            from pgwrap.present.schema import list_schema as document
         run.answer(json.dumps(document(), indent=2, ensure_ascii=False))

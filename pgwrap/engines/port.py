@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Literal, Protocol, TypeAlias
 
 from pgwrap.domain.command import Command, Conversation, Outcome
-from pgwrap.domain.facts import Backup, BackupType, Observation
+from pgwrap.domain.facts import Backup, BackupType, Held, Observation
 from pgwrap.domain.model import Cluster, EngineInstance, EngineKind, Path, Repository, Secret
 from pgwrap.domain.plan import ClusterSettings, WriteFile
 from pgwrap.domain.retention import Announced, Forecast
@@ -199,6 +199,34 @@ class ExpiryJob:
     notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HoldRequest:
+    """A backup to hold against retention, or to release (`target` False)."""
+
+    cluster: Cluster
+    backup: Backup
+    target: Held
+    policy: str | None = None
+    """The retention that the engine says it applies to the cluster."""
+    run_as: str | None = None
+    deadline: float = 30.0
+    """Seconds for each command."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HoldJob:
+    """A hold or a release as data: what to run, how to see that it was done, how to ask what holds now."""
+
+    command: Command
+    check: Callable[[Outcome], None]
+    """Raises EngineMissing, EngineTimeout, EngineFailed or Busy when it was not done."""
+    question: Command
+    answer: Callable[[Outcome], Held]
+    """Raises EngineMissing, EngineTimeout, EngineFailed, Busy or OutputNotUnderstood."""
+    notes: tuple[str, ...] = ()
+    """What the operator should know of the consequences."""
+
+
 class Engine(Protocol):
     """One backup engine, in every version pgwrap knows."""
 
@@ -255,6 +283,12 @@ class Engine(Protocol):
 
     def expiry(self, request: ExpiryRequest) -> ExpiryJob:
         """How to delete what was foretold, and nothing else."""
+
+    def check_holds(self, cluster: Cluster) -> None:
+        """Raises EngineUnsupported, with the nearest thing that works, where the engine cannot hold any backup."""
+
+    def hold(self, request: HoldRequest) -> HoldJob:
+        """How to hold or release a backup; raises EngineUnsupported for one that the engine cannot hold."""
 
     def backup(self, request: BackupRequest) -> BackupJob:
         """How to take a backup; raises EngineUnsupported when this version cannot."""

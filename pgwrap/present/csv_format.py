@@ -40,7 +40,7 @@ def status_csv(fleet: FleetStatus, presentation: Presentation) -> str:
     writer.writerow(COLUMNS)
     for cluster in worst_first(fleet):
         cells = _cells(cluster, presentation)
-        writer.writerow([_cell(cells[column]) for column in COLUMNS])
+        writer.writerow([cell(cells[column]) for column in COLUMNS])
     return text.getvalue()
 
 
@@ -101,7 +101,8 @@ def _verdicts(cluster: ClusterStatus) -> Cells:
     }
 
 
-def _cell(value: object) -> str:
+def cell(value: object) -> str:
+    """A value as a cell: empty for what is not known, and never a formula."""
     data = encode(value)
     if isinstance(data, bool):
         return "true" if data else "false"

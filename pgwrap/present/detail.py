@@ -30,7 +30,7 @@ def cluster_detail(cluster: ClusterStatus, presentation: Presentation, width: in
     findings = shown_findings(cluster, notes=True)
     if findings:
         blocks.append("\n".join(("findings", *finding_lines(findings, width, colour=presentation.colour))))
-    blocks += [f"{section.title}\n{_folded(section, width)}" for section in sections_of(cluster, presentation.now)]
+    blocks += [f"{section.title}\n{folded(section, width)}" for section in sections_of(cluster, presentation.now)]
     return "\n\n".join(blocks)
 
 
@@ -45,7 +45,8 @@ def _fact_lines(cluster: ClusterStatus, presentation: Presentation, width: int) 
     )
 
 
-def _folded(section: Section, width: int) -> str:
+def folded(section: Section, width: int) -> str:
+    """The section's rows in `width` columns; what does not fit beside the first columns is said beneath its row."""
     room = width - len(_INDENT)
     headers, rows = _telling(section)
     kept = _columns_that_fit((headers, *rows), room)

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Literal, TypeAlias
 
 from pgwrap import __version__
-from pgwrap.domain.facts import FindingCode, FleetStatus, Severity
+from pgwrap.domain.facts import Finding, FindingCode, FleetStatus, Severity
 from pgwrap.errors import EngineFailed, Location, PgwrapError, Problem, SpecError
 from pgwrap.present.encode import Json, encode
 
@@ -82,5 +82,10 @@ def unread_errors(fleet: FleetStatus) -> tuple[ErrorEntry, ...]:
         ErrorEntry(code=finding.code, message=finding.message, hint=finding.hint, cluster=cluster.name)
         for cluster in fleet.clusters
         for finding in cluster.findings
-        if finding.code in _UNREAD and finding.severity is Severity.UNKNOWN
+        if leaves_pieces(finding)
     )
+
+
+def leaves_pieces(finding: Finding) -> bool:
+    """Whether it says that the engine's answer for the cluster is missing or in pieces."""
+    return finding.code in _UNREAD and finding.severity is Severity.UNKNOWN

@@ -1,4 +1,4 @@
-"""The JSON Schema (draft 2020-12) of `pgwrap status -o json`, read off the facts' types and not written twice."""
+"""The JSON Schemas (draft 2020-12) of what `-o json` prints, read off the facts' types and not written twice."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ from types import NoneType, UnionType
 from typing import Literal, Union, get_args, get_origin, get_type_hints
 
 from pgwrap.domain.facts import FindingCode, FleetStatus
+from pgwrap.domain.listing import FleetListing
 from pgwrap.domain.wal import Lsn
 from pgwrap.present.encode import Json, Pairs, json_name, shown
 from pgwrap.present.envelope import ErrorEntry, OutcomeName
 from pgwrap.present.json_format import STATUS_SCHEMA
+from pgwrap.present.listing import LIST_SCHEMA
 
 JsonObject = dict[str, Json]
 
@@ -36,11 +38,21 @@ _LEAVES: dict[object, JsonObject] = {
 
 
 def status_schema() -> JsonObject:
+    """What `pgwrap status -o json` prints."""
+    return _document("pgwrap status", STATUS_SCHEMA, FleetStatus)
+
+
+def list_schema() -> JsonObject:
+    """What `pgwrap list -o json` prints."""
+    return _document("pgwrap list", LIST_SCHEMA, FleetListing)
+
+
+def _document(title: str, name: str, kind: type) -> JsonObject:
     """The schema of the envelope and everything in it. More keys than it names are allowed everywhere."""
     found = _Definitions()
-    result, error = found.schema_of(FleetStatus), found.schema_of(ErrorEntry)
+    result, error = found.schema_of(kind), found.schema_of(ErrorEntry)
     properties: JsonObject = {
-        "schema": {"const": STATUS_SCHEMA},
+        "schema": {"const": name},
         "pgwrap": {"type": "string", "description": "The version of pgwrap that answered."},
         "generated_at": _MOMENT,
         "outcome": {
@@ -52,8 +64,8 @@ def status_schema() -> JsonObject:
     }
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$id": f"urn:{STATUS_SCHEMA.replace('/', ':')}",
-        "title": "pgwrap status",
+        "$id": f"urn:{name.replace('/', ':')}",
+        "title": title,
         "description": "Times are RFC 3339 in UTC, sizes bytes, durations seconds; null: the engine does not tell.",
         "type": "object",
         "additionalProperties": True,

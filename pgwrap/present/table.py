@@ -24,7 +24,7 @@ _NAME_COLUMN = 1
 _NAME_ROOM = 12
 """A name keeps so many columns; the last columns of the table give way first."""
 _GAP = 2
-_SHORT_TYPES = {"differential": "diff", "incremental": "incr"}
+SHORT_TYPES = {"differential": "diff", "incremental": "incr"}
 
 
 def status_table(fleet: FleetStatus, presentation: Presentation) -> str:
@@ -76,7 +76,7 @@ def newest_backup_cell(cluster: ClusterStatus, presentation: Presentation) -> st
     backup = newest_backup(cluster.backups)
     if backup is None:
         return "none" if cluster.read else NOT_KNOWN
-    return f"{_SHORT_TYPES.get(backup.type, backup.type)} {age(backup.stopped_at, presentation.now)}"
+    return f"{SHORT_TYPES.get(backup.type, backup.type)} {age(backup.stopped_at, presentation.now)}"
 
 
 def recoverable_cell(cluster: ClusterStatus) -> str:

@@ -23,6 +23,8 @@ from pgwrap.engines.port import (
     ExpiryJob,
     ExpiryRequest,
     ForecastRequest,
+    HoldJob,
+    HoldRequest,
     ObserveRequest,
     Remark,
     Rendered,
@@ -106,6 +108,15 @@ class Barman:
         from pgwrap.engines.barman.expiring import expiry  # noqa: PLC0415 - for `expire` alone
 
         return expiry(request)
+
+    def check_holds(self, cluster: Cluster) -> None:
+        """Barman holds backups with `keep` in every version that pgwrap knows."""
+
+    def hold(self, request: HoldRequest) -> HoldJob:
+        """See hold.py."""
+        from pgwrap.engines.barman.hold import hold_job  # noqa: PLC0415 - for `hold` and `release` alone
+
+        return hold_job(request)
 
     def backup(self, request: BackupRequest) -> BackupJob:
         """See backup.py."""

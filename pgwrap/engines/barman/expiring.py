@@ -12,11 +12,10 @@ from pgwrap.domain.command import Outcome
 from pgwrap.domain.retention import BackupFate, Forecast, plural
 from pgwrap.engines.barman.commands import barman
 from pgwrap.engines.barman.envelope import messages_of, read_object
-from pgwrap.engines.barman.failures import check_ran, reason
+from pgwrap.engines.barman.failures import check_ran, is_busy, reason
 from pgwrap.engines.port import ExpiryJob, ExpiryRequest, ExpiryStep
 from pgwrap.errors import Busy, EngineFailed, OutputNotUnderstood
 
-_BUSY: Final = ("Another process in running", "Another process is holding the lock", "Another action is in progress")
 _REFUSED: Final = "Skipping delete"
 
 
@@ -55,7 +54,7 @@ def _check(cluster: str, backup: str, outcome: Outcome) -> None:
     if outcome.succeeded and not _warning(outcome):
         return
     message = _warning(outcome) or reason(outcome)
-    if any(words in message for words in _BUSY):
+    if is_busy(message):
         raise Busy(f"{backup} was not deleted: {message}", hint="wait for it to end, then again", cluster=cluster)
     hint = f"try by hand: {outcome.command.quoted()}"
     raise EngineFailed(

@@ -14,6 +14,7 @@ from pgwrap.errors import OutputNotUnderstood
 Answer = TypeVar("Answer")
 
 _ENGINE: Final = "Barman"
+_BUSY: Final = ("Another process in running", "Another process is holding the lock", "Another action is in progress")
 HOPELESS: Final = frozenset({Failure.MISSING, Failure.DENIED, Failure.UNREACHABLE, Failure.SKIPPED})
 """Failures that every further command of the same user and host would meet as well."""
 
@@ -48,6 +49,11 @@ def reason(outcome: Outcome) -> str:
     if outcome.exit_code is not None and outcome.exit_code < 0:
         return f"it was ended by signal {-outcome.exit_code}"
     return f"exit code {outcome.exit_code}"
+
+
+def is_busy(message: str) -> bool:
+    """Whether something else holds a lock; a lock that nobody expected to be held is only named, by its file."""
+    return message.endswith(".lock") or any(words in message for words in _BUSY)
 
 
 def _json_errors(text: str) -> tuple[str, ...]:

@@ -20,6 +20,8 @@ from pgwrap.engines.port import (
     ExpiryJob,
     ExpiryRequest,
     ForecastRequest,
+    HoldJob,
+    HoldRequest,
     ObserveRequest,
     Remark,
     Rendered,
@@ -124,6 +126,18 @@ class PgBackRest:
         from pgwrap.engines.pgbackrest.expiring import expiry  # noqa: PLC0415 - for `expire` alone
 
         return expiry(request)
+
+    def check_holds(self, cluster: Cluster) -> None:
+        """Raises EngineUnsupported: pgBackRest holds no backup."""
+        from pgwrap.engines.pgbackrest import hold  # noqa: PLC0415 - for `hold` and `release` alone
+
+        raise hold.unsupported(cluster)
+
+    def hold(self, request: HoldRequest) -> HoldJob:
+        """Raises EngineUnsupported: pgBackRest holds no backup."""
+        from pgwrap.engines.pgbackrest import hold  # noqa: PLC0415 - for `hold` and `release` alone
+
+        raise hold.unsupported(request.cluster)
 
     def backup(self, request: BackupRequest) -> BackupJob:
         """How to take a backup."""

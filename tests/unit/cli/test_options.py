@@ -141,14 +141,16 @@ def test_init_refuses_to_overwrite(desk: Desk) -> None:
     assert (desk.path / "pgwrap.yaml.old").read_text() == before
 
 
-@pytest.mark.parametrize("subject", ["spec", "status"])
+@pytest.mark.parametrize("subject", ["spec", "status", "list"])
 def test_schemas_are_schemas(desk: Desk, subject: str) -> None:
-    """Both are valid JSON Schemas, and a status is valid under its own."""
+    """All are valid JSON Schemas, and a status and a list are valid under their own."""
     schema = json.loads(desk.run("schema", subject).stdout)
     validator = jsonschema.validators.validator_for(schema)
     validator.check_schema(schema)
     if subject == "status":
         validator(schema).validate(desk.run(*STATUS, "-o", "json").json())
+    if subject == "list":
+        validator(schema).validate(desk.run("list", "-o", "json").json())
 
 
 @pytest.mark.parametrize(
