@@ -104,6 +104,7 @@ class Session:
         from pgwrap.system.files import LocalFiles
         from pgwrap.system.programs import InstalledPrograms
         from pgwrap.system.secrets import SecretResolver, masked
+        from pgwrap.system.zone import local_zone
 
         runner = self.processes()
         return World(
@@ -114,6 +115,7 @@ class Session:
             secret=SecretResolver(runner=runner, redactor=self.redactor(), environment=os.environ),
             masked=masked,
             engines=ENGINES,
+            zone=local_zone(),
         )
 
     def processes(self) -> ProcessRunner:

@@ -550,13 +550,16 @@ _LAST = datetime.max.replace(tzinfo=UTC)
 
 
 def earlier(moment: datetime, days: int) -> datetime:
-    """So many days before `moment`; people write 9999999 to keep everything, which is before all time."""
-    return moment - timedelta(days=days) if days <= (moment - _FIRST).days else _FIRST
+    """So many days before `moment`, by the wall clock of its zone, in UTC.
+
+    People write 9999999 to keep everything, which is before all time.
+    """
+    return (moment - timedelta(days=days)).astimezone(UTC) if days < (moment - _FIRST).days else _FIRST
 
 
 def later(moment: datetime, days: int, tick: timedelta) -> datetime | None:
-    """So many days and a tick after `moment`; None when that is after all time."""
-    return moment + timedelta(days=days) + tick if days < (_LAST - moment).days else None
+    """So many days, by the wall clock of its zone, and a tick after `moment`, in UTC; None when it is after all time."""
+    return (moment + timedelta(days=days)).astimezone(UTC) + tick if days < (_LAST - moment).days else None
 
 
 def plural(count: int, one: str, many: str | None = None) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Literal, Protocol, TypeAlias
 
 from pgwrap.domain.command import Command, Conversation, Outcome
@@ -149,6 +149,8 @@ class ForecastRequest:
     """Of this engine, or of the other one, whose backups are then judged by this engine's rules."""
     version: EngineVersion
     now: datetime
+    zone: tzinfo = UTC
+    """Of the engine's host, as far as is known: Barman counts days by its wall clock."""
     installation: tuple[Cluster, ...] = ()
     """Every active cluster of the installation, whose configuration may share sections with this one's."""
     hypothetical: bool = False

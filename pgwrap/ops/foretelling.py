@@ -24,6 +24,7 @@ def forecast(
             observation=observation,
             version=version_of(observation, engine.newest),
             now=now,
+            zone=world.zone,
             installation=installation_of(fleet, cluster),
             by_hand=by_hand,
         )

@@ -114,7 +114,12 @@ class _Teller:
         other = under(self.cluster, instead.policy)
         forecasts = engine.forecast(
             ForecastRequest(
-                cluster=other, observation=self.observation, version=version, now=self.now, hypothetical=True
+                cluster=other,
+                observation=self.observation,
+                version=version,
+                now=self.now,
+                zone=self.world.zone,
+                hypothetical=True,
             )
         )
         remarks = (remark.message for remark in engine.review(other, version) if "retention" in remark.path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, tzinfo
 
 from pgwrap.domain.command import Conversation, Result
 from pgwrap.domain.model import Cluster, EngineInstance, EngineKind
@@ -22,6 +23,8 @@ class World:
     secret: SecretReader
     masked: SecretReader
     engines: Mapping[EngineKind, Callable[[], Engine]]
+    zone: tzinfo = UTC
+    """Of this host."""
 
     def engine(self, instance: EngineInstance) -> Engine:
         """The engine behind an installation."""

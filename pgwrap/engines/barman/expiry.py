@@ -76,7 +76,10 @@ def expiry(
     version: EngineVersion,
     by_hand: bool = False,
 ) -> Expiry:
-    """What the next `barman cron` deletes of one server; `backups` oldest first.
+    """What the next `barman cron` deletes of one server; `backups` oldest first, `now` in the zone of its host.
+
+    A window's days are those of the wall clock: across a change of daylight saving time they have 23 or 25 hours
+    (retention_policies.py, _point_of_recoverability: a difference of local times).
 
     `by_hand`: what `barman delete` of the same backups does instead, which leaves the WAL alone while every older
     backup is held as standalone (skip_wal_cleanup_if_standalone).
@@ -173,10 +176,13 @@ def _by_window(roots: list[Backup], policy: Policy, now: datetime) -> Iterator[_
         if root.state != "done" or root.stopped_at is None:
             yield _Judged(root=root, verdict=_unjudged(root))
             continue
-        verdict = _windowed(root, newer, policy, found=found, edge=edge, first_newer=first_newer)
+        local = first_newer.astimezone(now.tzinfo) if first_newer is not None else None
+        verdict = _windowed(root, newer, policy, found=found, edge=edge, first_newer=local)
         found = found or root.stopped_at < edge
         first_newer = root.stopped_at if first_newer is None else min(first_newer, root.stopped_at)
-        alone = _beside_standalone(root, inside=not found, expires=later(first_newer, window, _TICK))
+        alone = _beside_standalone(
+            root, inside=not found, expires=later(first_newer.astimezone(now.tzinfo), window, _TICK)
+        )
         yield _Judged(root=root, verdict=verdict, without_it=alone)
         newer += 1
 

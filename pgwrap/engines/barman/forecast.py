@@ -32,7 +32,14 @@ def _of_repository(request: ForecastRequest, name: str | None) -> Forecast:
     applied = policy.text is not None and (request.hypothetical or observation.enforced_by is not None)
     rules = policy if applied else Policy(minimum=policy.minimum)
     archives = sized_archives(name, observation)
-    found = expiry(backups, archives, rules, now=request.now, version=request.version, by_hand=request.by_hand)
+    found = expiry(
+        backups,
+        archives,
+        rules,
+        now=request.now.astimezone(request.zone),
+        version=request.version,
+        by_hand=request.by_hand,
+    )
     verdicts = found.backups if request.hypothetical else _doubted(backups, found, applied=applied)
     return Forecast(
         repository=name,

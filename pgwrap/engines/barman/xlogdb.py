@@ -50,14 +50,16 @@ def read_index(index: Outcome, report: ServerReport, segment_size: int | None) -
     size = report.segment_size or segment_size or DEFAULT_SEGMENT_SIZE
     if _absent(index):
         return parse_index("", size)
-    return read(index, lambda text: parse_index(text, size, first_useful=_first_useful(report)))
+    return read(index, lambda text: parse_index(text, size))
 
 
-def parse_index(text: str, segment_size: int, *, first_useful: str | None = None) -> WalList:
-    """Read xlog.db; names before `first_useful` are left out, as in `sync-info`; OutputNotUnderstood for other text."""
-    entries = ((name, at) for name, at in _entries(text) if first_useful is None or name >= first_useful)
+def parse_index(text: str, segment_size: int) -> WalList:
+    """Read xlog.db; OutputNotUnderstood for other text.
+
+    It tells more than `sync-info`, which begins at the oldest DONE backup: what is older goes with that, too.
+    """
     try:
-        return wal_list_of(entries, segment_size)
+        return wal_list_of(_entries(text), segment_size)
     except ValueError as error:
         raise OutputNotUnderstood(f"Barman's xlog.db: {error}") from error
 
@@ -70,13 +72,6 @@ def _entries(text: str) -> Iterator[tuple[str, float]]:
             raise ValueError(f"cannot parse line: {line[:120]!r}")
         int(fields[1])
         yield fields[0], float(fields[2])
-
-
-def _first_useful(report: ServerReport) -> str | None:
-    """Where the WAL begins that `sync-info` lists (barman/server.py, sync_status): at the oldest DONE backup."""
-    done = (backup for backup in report.backups if backup.status == "DONE")
-    oldest = min(done, key=lambda backup: backup.id, default=None)
-    return None if oldest is None else oldest.begin_wal
 
 
 def _absent(index: Outcome) -> bool:
