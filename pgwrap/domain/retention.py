@@ -558,7 +558,7 @@ def earlier(moment: datetime, days: int) -> datetime:
 
 
 def later(moment: datetime, days: int, tick: timedelta) -> datetime | None:
-    """So many days by the wall clock of its zone, and a tick, after `moment`, in UTC; None when that is after all time."""
+    """So many days after `moment` by the wall clock of its zone, and a tick, in UTC; None beyond all time."""
     return (moment + timedelta(days=days)).astimezone(UTC) + tick if days < (_LAST - moment).days else None
 
 
