@@ -17,17 +17,19 @@ class Subject(StrEnum):
     SPEC = "spec"
     STATUS = "status"
     LIST = "list"
+    RETENTION = "retention"
 
 
 def schema(
     subject: Annotated[
         Subject,
         typer.Argument(
-            metavar="spec|status|list", help="spec: for your editor. status, list: of that command's `-o json`."
+            metavar="spec|status|list|retention",
+            help="spec: for your editor. The others: of that command's `-o json`.",
         ),
     ] = Subject.SPEC,
 ) -> None:
-    """Print the JSON Schema of spec, status or list.
+    """Print the JSON Schema of the spec or of an answer.
 
     For the editor: `pgwrap schema > pgwrap.schema.json`, and as the spec's first line
     `# yaml-language-server: $schema=./pgwrap.schema.json`.
@@ -37,6 +39,8 @@ def schema(
             from pgwrap.spec.json_schema import spec_schema as document
         elif subject is Subject.STATUS:
             from pgwrap.present.schema import status_schema as document
-        else:
+        elif subject is Subject.LIST:
             from pgwrap.present.schema import list_schema as document
+        else:
+            from pgwrap.present.schema import retention_schema as document
         run.answer(json.dumps(document(), indent=2, ensure_ascii=False))

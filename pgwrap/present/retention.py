@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from pgwrap.domain.amounts import moment, size, window
+from pgwrap.domain.amounts import NOT_KNOWN, minute, moment, size, window
 from pgwrap.domain.facts import Severity
 from pgwrap.domain.retention import (
     BackupFate,
@@ -25,6 +25,7 @@ from pgwrap.present.findings import finding_lines
 from pgwrap.present.harmless import harmless
 from pgwrap.present.json_format import json_text
 from pgwrap.present.presentation import Presentation
+from pgwrap.present.table import SHORT_TYPES
 from pgwrap.text.columns import wrap
 from pgwrap.text.tables import table
 
@@ -95,7 +96,7 @@ def _forecast(forecast: Forecast, presentation: Presentation) -> Iterator[str]:
     if not folds:
         yield f"{_INDENT * 2}no backups"
     else:
-        lines = table([_row(fold) for fold in folds], ("backup", "type", "stopped (UTC)", "frees", "", "until"))
+        lines = table([_row(fold) for fold in folds], ("backup", "type", "stopped (UTC)", "frees", "", "until (UTC)"))
         for line, fold in zip(lines.split("\n"), (None, *folds), strict=True):
             yield f"{_INDENT * 2}{line}"
             if fold is not None:
@@ -135,20 +136,22 @@ def _fate(fate: BackupFate) -> tuple[object, ...]:
 
 
 def _told(fold: _Fold) -> str:
+    fate = fold.fate
+    told = f"{fate.reason}; goes {fate.event}" if fate.event else fate.reason
     if not fold.sharing:
-        return fold.fate.reason
+        return told
     count = plural(len(fold.sharing), "backup that builds", "backups that build")
-    return f"{fold.fate.reason}; the same for {count} on it"
+    return f"{told}; the same for {count} on it"
 
 
 def _row(fold: _Fold) -> tuple[str, ...]:
     fate = fold.fate
     verdict = {True: "kept", False: "goes", None: "?"}[fate.kept]
-    held = f" (held: {fate.held})" if fate.held else ""
-    until = moment(fate.expires) if fate.expires is not None else fate.event or ""
+    until = minute(fate.expires) if fate.expires is not None else ""
     frees = total(one.bytes for one in (fate, *fold.sharing))
     more = f" +{len(fold.sharing)}" if fold.sharing else ""
-    return (harmless(fate.id) + more, fate.type, moment(fate.stopped_at), size(frees), f"{verdict}{held}", until)
+    stopped = minute(fate.stopped_at) if fate.stopped_at is not None else NOT_KNOWN
+    return (harmless(fate.id) + more, SHORT_TYPES.get(fate.type, fate.type), stopped, size(frees), verdict, until)
 
 
 def _wal(forecast: Forecast, width: int) -> Iterator[str]:

@@ -11,11 +11,13 @@ from typing import Literal, Union, get_args, get_origin, get_type_hints
 
 from pgwrap.domain.facts import FindingCode, FleetStatus
 from pgwrap.domain.listing import FleetListing
+from pgwrap.domain.retention import FleetRetention
 from pgwrap.domain.wal import Lsn
 from pgwrap.present.encode import Json, Pairs, json_name, shown
 from pgwrap.present.envelope import ErrorEntry, OutcomeName
 from pgwrap.present.json_format import STATUS_SCHEMA
 from pgwrap.present.listing import LIST_SCHEMA
+from pgwrap.present.retention import RETENTION_SCHEMA
 
 JsonObject = dict[str, Json]
 
@@ -45,6 +47,11 @@ def status_schema() -> JsonObject:
 def list_schema() -> JsonObject:
     """What `pgwrap list -o json` prints."""
     return _document("pgwrap list", LIST_SCHEMA, FleetListing)
+
+
+def retention_schema() -> JsonObject:
+    """What `pgwrap retention -o json` prints."""
+    return _document("pgwrap retention", RETENTION_SCHEMA, FleetRetention)
 
 
 def _document(title: str, name: str, kind: type) -> JsonObject:
