@@ -7,6 +7,7 @@ packages are installed. Packages are fetched from their registries; the tests th
 from __future__ import annotations
 
 import argparse
+import fcntl
 import os
 import re
 import shutil
@@ -14,6 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -240,6 +242,17 @@ def live_through(generation: Generation, options: argparse.Namespace) -> bool:
     return tests_pass and demo_works
 
 
+@contextmanager
+def alone(generation: Generation) -> Iterator[None]:
+    """Nobody else uses the root meanwhile; MatrixFailed while another run does, whose checkout would be replaced."""
+    with (generation.cache / f"{generation.suite}.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise MatrixFailed(f"another run is using {generation.root}; wait for it, or give --cache") from None
+        yield
+
+
 def results(options: argparse.Namespace) -> Iterator[bool]:
     """Generation by generation; one that cannot be built does not hide the others."""
     cache = Path(options.cache).resolve()
@@ -248,7 +261,8 @@ def results(options: argparse.Namespace) -> Iterator[bool]:
         generation = Generation(suite=suite, cache=cache)
         started = time.monotonic()
         try:
-            yield live_through(generation, options)
+            with alone(generation):
+                yield live_through(generation, options)
         except MatrixFailed as failure:
             print(f"{suite} · failed: {failure}", flush=True)
             yield False
