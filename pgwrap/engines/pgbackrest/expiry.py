@@ -79,7 +79,7 @@ def expiry(
     ordered = tuple(sorted(backups, key=lambda backup: backup.id))
     going, keeper = _going(ordered, policy, now)
     left = tuple(backup for backup in ordered if backup.id not in going)
-    refusal = _refusal(left, going, policy, version)
+    refusal = _refusal(ordered, going, keeper, policy, version)
     if refusal is not None:
         stays = BackupRetention(kept=True, reason=f"pgBackRest refuses to expire anything: {refusal}")
         wal = None if archives is None else tuple(all_wal(archives, kept=True, reason=stays.reason))
@@ -153,11 +153,21 @@ def _stop(backup: Backup) -> datetime:
     return backup.stopped_at
 
 
-def _refusal(left: tuple[Backup, ...], going: Mapping[str, str], policy: Policy, version: EngineVersion) -> str | None:
-    oldest = next(iter(left), None)
+def _refusal(
+    ordered: tuple[Backup, ...], going: Mapping[str, str], keeper: Backup | None, policy: Policy, version: EngineVersion
+) -> str | None:
+    """Since 2.60 (found by experiment): the full backup that would be the oldest must have no page errors.
+
+    With a window that is the one that reaches its start, whether or not anything goes; with a number it is looked at
+    only when a full backup goes. Differentials alone, and no retention of full backups, don't make it look.
+    """
+    fulls = [backup for backup in ordered if backup.type == "full"]
+    left = [backup for backup in fulls if backup.id not in going]
+    by_number = next(iter(left), None) if policy.full and len(left) < len(fulls) else None
+    oldest = keeper if policy.by_time else by_number
     if version < _REFUSES_PAGE_ERRORS or not policy.checks_pages or oldest is None or not oldest.page_errors:
         return None
-    return f"the oldest backup that would be left, {oldest.id}, has page checksum errors" if going else None
+    return f"the oldest backup that would be left, {oldest.id}, has page checksum errors"
 
 
 # Why the others stay, and for how long

@@ -187,6 +187,24 @@ def test_2_60_refuses_when_a_damaged_backup_would_be_the_oldest() -> None:
     assert letters(backups, expiry(backups, (), Policy(full=2), now=NOW, version=NEW), kept=False) == "F.."
 
 
+@pytest.mark.parametrize(
+    ("catalog", "policy", "refuses"),
+    [
+        ("FDD", Policy(differential=1), False),
+        ("FDD", Policy(full=1, differential=1), False),
+        ("FF", Policy(full=9, by_time=True), False),
+        ("FF", Policy(full=1, by_time=True), True),
+        ("FDD", Policy(full=9, by_time=True, differential=1), False),
+        ("FF", Policy(full=1, by_time=True, checks_pages=False), False),
+    ],
+)
+def test_2_60_looks_at_the_backup_that_reaches_the_window(catalog: str, policy: Policy, refuses: bool) -> None:
+    """Whether or not anything goes; at none when no full backup can go."""
+    first, *others = chain(catalog)
+    found = expiry((replace(first, page_errors=True), *others), (), policy, now=NOW, version=NEWEST)
+    assert refuses is (found.refuses is not None)
+
+
 # Whatever the catalog and the policy
 
 
