@@ -199,6 +199,8 @@ def test_no_restore_crosses_a_gap(two: Estate, name: str) -> None:
     unused = retention(two, name)[name]["unused_wal"]
     assert unused
     assert min(span["from"] for span in unused) > lost
+    if two.engines[name] == "barman":  # its index still lists the lost segment: from 3.13 on it would try to copy it
+        two.barman.run("rebuild-xlogdb", name)
     assert _restores(two, name, before_gap, f"before-{name}")
     assert not _restores(two, name, behind_gap, f"behind-{name}")
     assert server.sql("select 1") == "1"
