@@ -49,8 +49,17 @@ def retention(
 ) -> FleetRetention:
     """The whole answer; a cluster that cannot be read says why and holds nothing else back."""
     seen = observed(fleet, clusters, world, options.deadline)
+    cache = CommitCache(files=world.files, state=fleet.state)
     tellers = (
-        _Teller(fleet=fleet, cluster=cluster, observation=seen[cluster.name], world=world, now=now, options=options)
+        _Teller(
+            fleet=fleet,
+            cluster=cluster,
+            observation=seen[cluster.name],
+            world=world,
+            cache=cache,
+            now=now,
+            options=options,
+        )
         for cluster in clusters
     )
     return FleetRetention(
@@ -68,6 +77,8 @@ class _Teller:
     cluster: Cluster
     observation: Observation
     world: World
+    cache: CommitCache
+    """Read once for all clusters of a system."""
     now: datetime
     options: RetentionOptions
 
@@ -99,8 +110,7 @@ class _Teller:
     def _commits(self) -> Proofs:
         if not self.options.prove_commits:
             return {}
-        cache = CommitCache(files=self.world.files, state=self.fleet.state)
-        reader = ProofReader(world=self.world, cluster=self.cluster, cache=cache, deadline=self.options.deadline)
+        reader = ProofReader(world=self.world, cluster=self.cluster, cache=self.cache, deadline=self.options.deadline)
         return dict(reader.prove(self.observation))
 
     def _after(self, forecasts: tuple[Forecast, ...], commits: Proofs) -> tuple[RecoverableInterval, ...]:
