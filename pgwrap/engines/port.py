@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 from typing import Literal, Protocol, TypeAlias
 
+from pgwrap.domain.adoption import Adoption
 from pgwrap.domain.command import Command, Conversation, Outcome
 from pgwrap.domain.facts import Backup, BackupType, Held, Observation
 from pgwrap.domain.model import Cluster, EngineInstance, EngineKind, Path, Repository, Secret
+from pgwrap.domain.native import NativeFile, Reading
 from pgwrap.domain.plan import ClusterSettings, WriteFile
 from pgwrap.domain.retention import Announced, Forecast
 
@@ -80,6 +82,18 @@ class Rendered:
     files: tuple[RenderedFile, ...]
     settings: tuple[ClusterSettings, ...]
     remarks: tuple[Remark, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NativePlaces:
+    """Where an installation's native files are looked for."""
+
+    main: tuple[str, ...]
+    """The engine's own file: the first that exists is read."""
+    include: str | None = None
+    """The directory of further files (`*.conf`, sorted by name); None: the main file says it, or there is none."""
+    overrides: tuple[str, ...] = ()
+    """Files that the engine itself writes and that win."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -261,6 +275,18 @@ class Engine(Protocol):
 
     def render(self, request: RenderRequest) -> Rendered:
         """The native files, byte-stable; raises nothing for what `review` reports, but refuses unsafe values."""
+
+    def places(self, files: tuple[NativeFile, ...], instance: EngineInstance | None) -> NativePlaces:
+        """Where the files of an installation are: the engine's defaults for None; more is known once some are read."""
+
+    def recognises(self, file: NativeFile) -> bool:
+        """Whether a file is in this engine's language, as far as its sections and options tell."""
+
+    def read(self, files: tuple[NativeFile, ...], version: EngineVersion) -> Reading:
+        """What this version makes of its files, main file first; raises nothing for what they hold."""
+
+    def adopt(self, files: tuple[NativeFile, ...], version: EngineVersion, name: str) -> Adoption:
+        """The files in the spec's words, as the installation called `name`; for files that `read` does not refuse."""
 
     def settings(self, cluster: Cluster, version: EngineVersion) -> ClusterSettings:
         """The PostgreSQL settings and slots the cluster needs: wal_level, archive_mode, archive_command, senders."""
