@@ -4,6 +4,8 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := help
 # Hundreds of tests start pgwrap: its own modules are compiled once, not each time.
 unexport PYTHONDONTWRITEBYTECODE
+# The scenarios on real engines run one after the other in one worker, the other tests beside them in the second.
+WORKERS := --numprocesses=2 --dist=loadgroup
 .PHONY: help demo test unit integration matrix oracle bench lint docs wheel-test clean setup
 
 help: ## say what there is
@@ -21,7 +23,7 @@ setup:
 	@integration/setup.sh test
 
 test: setup ## every test: unit, contract, and real engines
-	@$(PYTHON) -m pytest tests integration $(ARGS)
+	@$(PYTHON) -m pytest $(WORKERS) integration tests $(ARGS)
 
 unit: setup ## the tests that need no engine
 	@$(PYTHON) -m pytest tests $(ARGS)
