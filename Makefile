@@ -5,7 +5,7 @@ SHELL := /bin/sh
 # Hundreds of tests start pgwrap: its own modules are compiled once, not each time.
 unexport PYTHONDONTWRITEBYTECODE
 # The scenarios on real engines run one after the other in one worker, the other tests beside them in the second.
-WORKERS := --numprocesses=2 --dist=loadgroup
+WORKERS := --numprocesses=2
 .PHONY: help demo test unit integration matrix oracle bench lint docs wheel-test clean setup
 
 help: ## say what there is

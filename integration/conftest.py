@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
-from pathlib import Path
 
 import pytest
 
@@ -16,13 +15,6 @@ QUIET_RPO = "2h"
 """So long that no server switches WAL by itself while a scenario compares two looks."""
 PAIR = {ORDERS: "pgbackrest", BILLING: "barman"}
 MakeEstate = Callable[[Mapping[str, str]], Estate]
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With several workers the scenarios stay with one of them, one after the other: they share the machine."""
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group("engines"))
 
 
 @pytest.fixture(scope="session")

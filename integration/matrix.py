@@ -28,7 +28,7 @@ MIRROR = os.environ.get("PGWRAP_MATRIX_MIRROR", "http://deb.debian.org/debian")
 INCLUDE = "ca-certificates,git,make"
 PLACE = "srv/pgwrap"
 """Where the checkout stands in each root."""
-WORKERS = ("--numprocesses=2", "--dist=loadgroup")
+WORKERS = ("--numprocesses=2",)
 """As in `make test`: the scenarios one after the other, the other tests beside them."""
 OPERATOR = "dba"
 """An ordinary user who runs the demo with the packages that are there."""
