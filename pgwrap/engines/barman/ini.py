@@ -19,6 +19,7 @@ from pgwrap.errors import Location, Problem
 
 Variables: TypeAlias = Mapping[str, str | None]
 _NO_VARIABLES: Final[Variables] = {}
+_MARK: Final = "\ufeff"
 
 
 class RefusedFile(Exception):
@@ -201,6 +202,8 @@ def _parse(parser: configparser.ConfigParser, journal: _Journal, text: str, path
     except configparser.MissingSectionHeaderError as error:
         message = "this line stands before the first [section], and Barman ends with an error"
         hint = "begin the file with [barman], or with the server's name in brackets"
+        if text.startswith(_MARK):
+            hint = "the file begins with a byte order mark: save it without one"
         raise RefusedFile(Problem(message=message, location=Location(path, error.lineno, 1), hint=hint)) from None
     except configparser.ParsingError as error:
         message = "this line is no option (name = value), and Barman ends with an error"

@@ -29,7 +29,8 @@ _SLOT: Final = re.compile(r"[0-9a-z_]+")
 _AS_WRITTEN: Final = frozenset({"aws_encryption", "staging_location"})
 """Options of a few values whose case counts."""
 _COMPRESSION_CHECKED: Final = EngineVersion((3, 14))
-_CLOUD_DIRECTORIES: Final = EngineVersion((3, 18))
+STORES: Final = EngineVersion((3, 18))
+"""The first version that takes addresses of cloud stores for directories."""
 _CONFLICTING: Final = frozenset({"exclusive_backup", "concurrent_backup"})
 _LATER: Final = {
     "combine_mode": "last_wal_maximum_age+",
@@ -179,7 +180,7 @@ def _absolute(_option: Option, text: str, _version: EngineVersion) -> str:
 
 
 def _directory_or_store(_option: Option, text: str, version: EngineVersion) -> str:
-    if version >= _CLOUD_DIRECTORIES and "://" in text and not _is_store(text):
+    if version >= STORES and "://" in text and not _is_store(text):
         raise InvalidValue("it is no address of a cloud store that Barman knows")
     return text
 
