@@ -20,9 +20,19 @@ from pgwrap.errors import SpecError
 from pgwrap.spec.loader import load_file
 from pgwrap.text.yaml_text import dump
 
-CORPUS = Path(__file__).parents[3] / "recordings" / "corpus" / "barman_conf"
+CORPUS = Path(__file__).parents[3] / "recordings" / "corpus"
 REFUSED = {"011.conf", "047.conf"}
 """By Barman itself, in every version: a lone percent sign; no barman_home."""
+HARD_AND_REFUSED = {
+    "lone-percent-sign",
+    "no-directory",
+    "no-header",
+    "no-home",
+    "nothing-where-a-number-belongs",
+    "reserved-name",
+    "second-main-section",
+    "shared-paths",
+}
 OLD, NEW = EngineVersion((3, 4, 0)), EngineVersion((3, 20, 1))
 VERSIONS = (OLD, EngineVersion((3, 9, 0)), EngineVersion((3, 13, 3)), NEW)
 MAIN = (
@@ -92,7 +102,7 @@ def changes(original: tuple[NativeFile, ...], version: EngineVersion, directory:
 
 
 @pytest.mark.parametrize("version", VERSIONS, ids=str)
-@pytest.mark.parametrize("path", sorted(CORPUS.glob("*.conf")), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", sorted((CORPUS / "barman_conf").glob("*.conf")), ids=lambda path: path.name)
 def test_every_real_file_comes_back_or_is_refused(path: Path, version: EngineVersion, tmp_path: Path) -> None:
     """As Barman does: `integration/corpus_barman.py` asks it."""
     original = (NativeFile(path=str(path), content=path.read_bytes()),)
@@ -101,6 +111,16 @@ def test_every_real_file_comes_back_or_is_refused(path: Path, version: EngineVer
         assert [problem.location is not None for problem in refusals] == [True]
         return
     assert changes(original, version, tmp_path) == []
+
+
+@pytest.mark.parametrize("path", sorted((CORPUS / "barman_hard").iterdir()), ids=lambda path: path.name)
+def test_hard_files_come_back_or_are_refused(path: Path, tmp_path: Path) -> None:
+    """Inheritance, wrong values, odd lines, connection strings, and what Barman ends at."""
+    original = files((path / "barman.d" / "servers.conf").read_text(), (path / "barman.conf").read_text())
+    refusals = Barman().read(original, NEW).refusals
+    assert bool(refusals) == (path.name in HARD_AND_REFUSED)
+    assert all(problem.location is not None for problem in refusals)
+    assert refusals or changes(original, NEW, tmp_path) == []
 
 
 def test_what_has_a_word_becomes_the_word() -> None:
