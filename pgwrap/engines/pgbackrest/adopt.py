@@ -146,7 +146,7 @@ class _Adopter:
             word = _ENGINE_WORDS.get(given.rule.name)
             if word is not None and given.name not in self.plain and to.path(given.values) is not None:
                 self.put(("engines", self.name), self.engine, Word((word,), given.values[0], (given,)))
-        included = [file.path for file in self.files if file.role == "include"]
+        included = [file.path for file in self.files if file.path != main]
         if included:
             self.note(
                 f"what {', '.join(included)} say goes into {main}",
