@@ -263,7 +263,17 @@ def installed(wanted: str, directory: Path) -> Judge:
     version, separator, place = wanted.partition("=")
     packages = None if wanted == "system" else Path(place or directory / version)
     if packages is not None and not separator:
-        argv = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(packages), f"barman=={wanted}"]
+        argv = [
+            sys.executable,
+            "-m",
+            "pip",
+            "install",
+            "-q",
+            "--no-deps",
+            "--target",
+            str(packages),
+            f"barman=={wanted}",
+        ]
         subprocess.run(argv, check=True, capture_output=True, timeout=300)
     if packages is None:
         argv = [_PYTHON, "-c", "import barman; print(barman.__version__)"]
