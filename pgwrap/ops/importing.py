@@ -6,6 +6,7 @@ It reads files by the file door and writes none; the spec's text and its meaning
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -19,8 +20,6 @@ from pgwrap.ops.world import World
 
 LARGEST_FILE = 4 << 20
 """Bytes of one native file: far beyond any that a person keeps."""
-_ROUNDS = 5
-"""A native option in a word's place may uncover another difference; no chain is longer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,16 +162,41 @@ def adopt(sources: tuple[Source, ...], spec: Spec, world: World) -> Imported:
     if refusals:
         raise SpecError(refusals)
     native: dict[EngineKind, frozenset[str]] = {}
-    for _ in range(_ROUNDS):
+    for widen in (_differing, _differing, _family, _family, _everything):
         imported = _attempt(sources, readings, native, spec, world)
-        wider = {
-            proof.source.kind: native.get(proof.source.kind, frozenset()) | {one.option for one in proof.differences}
+        if imported.equivalent:
+            return imported
+        native = {
+            proof.source.kind: native.get(proof.source.kind, frozenset()) | widen(proof, readings[proof.source.kind])
             for proof in imported.proofs
         }
-        if imported.equivalent or wider == native:
-            break
-        native = wider
-    return imported
+    last = _attempt(sources, readings, native, spec, world)
+    return last if last.equivalent else imported
+
+
+def _differing(proof: Proof, before: Reading) -> frozenset[str]:  # noqa: ARG001 - the least of the ways to widen
+    return frozenset(difference.option for difference in proof.differences)
+
+
+def _family(proof: Proof, before: Reading) -> frozenset[str]:
+    """What differs with all that begins with the same word, such as every option of the repositories."""
+    words = {_first_word(difference.option) for difference in proof.differences}
+    return frozenset(name for name in _written(before) if _first_word(name) in words) | _differing(proof, before)
+
+
+def _everything(proof: Proof, before: Reading) -> frozenset[str]:
+    return _written(before) if proof.differences else frozenset()
+
+
+def _first_word(option: str) -> str:
+    return re.split("[^a-z]", option, maxsplit=1)[0]
+
+
+def _written(reading: Reading) -> frozenset[str]:
+    """Every option that the files give."""
+    return frozenset(
+        name for view in reading.views for name, option in view.options.items() if option.place is not None
+    )
 
 
 def _attempt(

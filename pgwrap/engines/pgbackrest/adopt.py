@@ -108,7 +108,8 @@ class _Adopter:
             self._clusters()
             self._servers()
             self._options()
-            self._repositories()
+            if self._has_repository_words():
+                self._repositories()
         self._natives()
 
     def result(self) -> Adoption:
@@ -203,6 +204,14 @@ class _Adopter:
     def _all(self) -> Iterator[Given]:
         for header in {header.section: header for header in self.lines.headers}.values():
             yield from self.layers.section(header.section)
+
+    def _has_repository_words(self) -> bool:
+        """Whether any option of a repository may become a word; without any, none of them is described at all."""
+        given = [one for one in self._all() if one.rule.group == "repo" and one.name in self.counted]
+        if not given or any(one.name not in self.plain for one in given):
+            return True
+        self.note("the repositories stay native options: pgwrap's other commands do not know them", given[0])
+        return False
 
     def _repositories(self) -> None:
         drafts = {stanza: dict(self._drafts(stanza)) for stanza in self.stanzas}
