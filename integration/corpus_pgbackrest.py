@@ -30,8 +30,10 @@ _COMMANDS: dict[str, tuple[str, ...]] = {
     "archive-get": ("000000010000000000000001", "/nonexistent/pg_wal/RECOVERYXLOG"),
 }
 _WITHOUT_STANZA = ("info",)
-_CONFIGURATION = frozenset({25, 29, 31, 32, 37, 42})
-"""ConfigError, FormatError, OptionInvalid, OptionInvalidValue, OptionRequired, FileRead: the file is at fault."""
+_CONFIGURATION = frozenset({29, 31, 32, 37, 42})
+"""FormatError, OptionInvalid, OptionInvalidValue, OptionRequired, FileRead: the file is at fault."""
+_BOTH_REMOTE = "cannot both be configured as remote"
+"""ConfigError has other causes, too, such as a database that does not answer."""
 _ERROR = re.compile(r"ERROR: \[(\d+)\]: (.*)")
 _BEGIN = re.compile(r"command begin [\w.]+: (?:\[[^]]*\] )?(.*)")
 _OPTION = re.compile(r"--(no-)?([a-z0-9-]+)(?:=((?:\"[^\"]*\"|[^ \"])*))?")
@@ -153,7 +155,9 @@ def _reason(code: int, text: str) -> str:
     if code < 0 or code >= 128:
         return f"pgBackRest ended by a signal ({code})"
     found = _ERROR.search(text)
-    return f"[{found[1]}] {found[2]}" if code in _CONFIGURATION and found else ""
+    if found is None or (code not in _CONFIGURATION and _BOTH_REMOTE not in found[2]):
+        return ""
+    return f"[{found[1]}] {found[2]}"
 
 
 def _contradiction(

@@ -85,6 +85,10 @@ def read_named(paths: Iterable[str], world: World) -> tuple[NativeFile, ...]:
     """The files that were named, in this order; UsageError for one that cannot be one."""
     found = []
     for path in dict.fromkeys(paths):
+        if world.files.entries(path):
+            raise UsageError(
+                f"{path} is a directory", hint=f"name its files, such as {path}/*.conf, or say --from-host"
+            )
         content = world.files.read_bytes(path, LARGEST_FILE)
         if content is None:
             raise UsageError(f"there is no file {path}", hint="name the engine's own files, or say --from-host")
@@ -152,7 +156,9 @@ def _unknown(file: NativeFile) -> Problem:
         message, place = "the file is empty", Location(file.path, 1, 1)
     else:
         message, place = "neither pgBackRest's nor Barman's: no section or option is known", Location(file.path, 1, 1)
-    return Problem(message=message, location=place, hint="name pgbackrest.conf, barman.conf or a file beside them")
+    return Problem(
+        message=message, location=place, hint="name pgbackrest.conf, barman.conf or a file beside one of them"
+    )
 
 
 def adopt(sources: tuple[Source, ...], spec: Spec, world: World) -> Imported:

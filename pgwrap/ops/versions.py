@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pgwrap.domain.model import Cluster, EngineInstance, EngineKind
+from pgwrap.domain.model import Cluster, EngineInstance, EngineKind, Fleet
 from pgwrap.engines.port import EngineVersion
 from pgwrap.errors import EngineUnsupported, PgwrapError, UsageError
 from pgwrap.ops.world import World, by_instance
@@ -55,6 +55,12 @@ def choose_for(
 ) -> VersionChoice:
     """A version for an installation of which no cluster is known yet; EngineUnsupported for one that is too old."""
     return _supported(instance, _choose_one(instance, (), named, world, ask=ask), world)
+
+
+def alone(fleet: Fleet) -> tuple[EngineInstance, ...]:
+    """Installations that the spec gives options of their own, and of which it names no cluster (yet)."""
+    used = {cluster.engine for cluster in fleet.clusters}
+    return tuple(instance for instance in fleet.engines if instance.options and instance not in used)
 
 
 def _choose_one(

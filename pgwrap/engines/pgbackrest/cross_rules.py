@@ -113,7 +113,7 @@ def _hosts(resolution: Resolution) -> None:
     if not {"pg-host", "repo-host"} <= {name for name, _ in resolution.found}:
         return
     place = next(option.place for (name, _), option in resolution.found.items() if name == "repo-host")
-    message = "the database and a repository cannot both be on another host [025]"
+    message = "the database and a repository cannot both be on another host [027]"
     resolution.findings.refuse(message, place, "repo-host")
 
 

@@ -6,25 +6,34 @@ from collections.abc import Iterable
 
 from pgwrap.domain.native import NativeFile, Reading, View
 from pgwrap.engines.pgbackrest.cross_rules import between
-from pgwrap.engines.pgbackrest.layers import GLOBAL, Layers
+from pgwrap.engines.pgbackrest.layers import GLOBAL, Findings, Layers
 from pgwrap.engines.pgbackrest.native_lines import Lines, split, stanzas
 from pgwrap.engines.pgbackrest.resolution import Resolution, named, resolve
-from pgwrap.engines.pgbackrest.rules import Rules, rules
+from pgwrap.engines.pgbackrest.rules import Named, Rules, rules
 from pgwrap.engines.port import EngineVersion
 from pgwrap.errors import Location, Problem
 
 _FROM_THE_COMMAND_LINE = frozenset({"annotate"})
 """Commands that need what is said when they are called."""
-_SERVER = "server"
+_SERVERS = frozenset({"server", "server-ping"})
+"""Commands of the TLS server: what they refuse stops no backup, so it is a remark."""
+_CERTIFICATES = ("tls-server-auth", "tls-server-ca-file", "tls-server-cert-file", "tls-server-key-file")
+_LONG = 200
+"""Characters of a key that is worth looking up."""
 
 
 def recognises(file: NativeFile) -> bool:
-    """Whether the file has a section or an option that only pgBackRest has."""
-    lines = split((file,))
+    """Whether the file has a section or an option that only pgBackRest has, wherever it stands."""
     known = rules(EngineVersion.parse("9999"))
-    if any(header.section.partition(":")[0] == GLOBAL for header in lines.headers):
-        return True
-    return any("-" in line.key and known.find(line.key) is not None for line in lines.lines)
+    texts = (raw.strip().decode(errors="replace") for raw in file.content.split(b"\n"))
+    return any(_is_ours(text, known) for text in texts if text and not text.startswith("#"))
+
+
+def _is_ours(text: str, known: Rules) -> bool:
+    if text.startswith("["):
+        return text.strip("[]").partition(":")[0] == GLOBAL
+    key, equals, _ = text.partition("=")
+    return bool(equals) and "-" in key and len(key) < _LONG and isinstance(known.find(key.strip()), Named)
 
 
 def read(files: tuple[NativeFile, ...], version: EngineVersion) -> Reading:
@@ -33,12 +42,16 @@ def read(files: tuple[NativeFile, ...], version: EngineVersion) -> Reading:
     known = rules(version)
     layers = Layers(lines, known)
     _sections(lines, layers, known)
+    server = Findings()
     views = tuple(
-        _view(_resolution(layers, lines, subject, command))
+        _view(_resolution(layers, lines, subject, command, server if command in _SERVERS else layers.findings))
         for subject in ("", *stanzas(lines))
         for command in known.commands
         if subject or _goes_without(known, command)
     )
+    for problem in server.refusals.values():
+        if problem not in layers.findings.refusals.values():
+            layers.findings.remark(f"{problem.message}: the TLS server refuses it", problem.location, problem.path)
     return Reading(
         views=views,
         refusals=(*lines.refusals, *_in_file_order(layers.findings.refusals.values(), files)),
@@ -63,7 +76,7 @@ def _goes_without(known: Rules, command: str) -> bool:
     return command != "check" and (command not in stanza.commands or not stanza.for_command(command).required)
 
 
-def _resolution(layers: Layers, lines: Lines, subject: str, command: str) -> Resolution:
+def _resolution(layers: Layers, lines: Lines, subject: str, command: str, findings: Findings) -> Resolution:
     header = lines.header(subject) if subject else None
     first = lines.headers[0].place if lines.headers else None
     return Resolution(
@@ -72,16 +85,16 @@ def _resolution(layers: Layers, lines: Lines, subject: str, command: str) -> Res
         stanza=subject,
         place=header.place if header else first,
         given=layers.effective(subject, command),
-        findings=layers.findings,
+        findings=findings,
         demanding=_is_demanding(layers, command),
     )
 
 
 def _is_demanding(layers: Layers, command: str) -> bool:
-    """Files that say nothing of the TLS server are not those of one."""
-    if command == _SERVER:
-        sections = (GLOBAL, f"{GLOBAL}:{_SERVER}")
-        return any(given.name.startswith("tls-server-") for name in sections for given in layers.section(name))
+    """Files that say nothing of the TLS server's certificates are not those of one."""
+    if command in _SERVERS:
+        sections = (GLOBAL, f"{GLOBAL}:{command}")
+        return any(given.name in _CERTIFICATES for name in sections for given in layers.section(name))
     return command not in _FROM_THE_COMMAND_LINE
 
 
