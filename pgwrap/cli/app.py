@@ -8,7 +8,20 @@ from typing import Annotated
 import typer
 
 from pgwrap import __version__
-from pgwrap.cli import backup, expire, hold, init, list_backups, render, retention, schema, status, streams, validate
+from pgwrap.cli import (
+    backup,
+    expire,
+    hold,
+    import_files,
+    init,
+    list_backups,
+    render,
+    retention,
+    schema,
+    status,
+    streams,
+    validate,
+)
 
 app = typer.Typer(
     name="pgwrap",
@@ -53,6 +66,7 @@ for command in (
     expire.expire,
 ):
     app.command()(command)
+app.command("import")(import_files.import_files)
 app.command("list")(list_backups.list_backups)
 app.command(cls=status.StatusCommand)(status.status)
 

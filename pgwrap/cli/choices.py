@@ -15,10 +15,12 @@ def engine_choices(
     run: Session, fleet: Fleet, world: World, named: list[str] | None, *, offline: bool
 ) -> dict[EngineInstance, VersionChoice]:
     """A version per installation; what pgwrap had to assume goes to standard error."""
-    from pgwrap.ops.versions import choose, parse_named
+    from pgwrap.ops.versions import alone, choose, choose_for, parse_named
 
-    kinds = frozenset(cluster.engine.kind for cluster in fleet.clusters)
-    choices = choose(fleet.clusters, parse_named(tuple(named or ()), kinds), world, ask=not offline)
+    kinds = frozenset(instance.kind for instance in (*(one.engine for one in fleet.clusters), *alone(fleet)))
+    versions = parse_named(tuple(named or ()), kinds)
+    choices = choose(fleet.clusters, versions, world, ask=not offline)
+    choices |= {instance: choose_for(instance, versions, world, ask=not offline) for instance in alone(fleet)}
     for choice in choices.values():
         if choice.note:
             run.say(f"note: {choice.note}")

@@ -111,12 +111,13 @@ def compare(before: Reading, after: Reading) -> Comparison:
 def _pairs(
     before: Reading, after: Reading
 ) -> Iterator[tuple[str, str | None, str, Effective | None, Effective | None]]:
-    keys = dict.fromkeys((view.subject, view.command) for view in (*before.views, *after.views))
-    for subject, command in keys:
-        old, new = before.view(subject, command), after.view(subject, command)
-        names = dict.fromkeys((*(old.options if old else ()), *(new.options if new else ())))
-        for name in names:
-            yield subject, command, name, old and old.options.get(name), new and new.options.get(name)
+    earlier, later = (
+        {(view.subject, view.command): view.options for view in reading.views} for reading in (before, after)
+    )
+    for key in dict.fromkeys((*earlier, *later)):
+        old, new = earlier.get(key, {}), later.get(key, {})
+        for name in dict.fromkeys((*old, *new)):
+            yield *key, name, old.get(name), new.get(name)
 
 
 def _meaning(option: Effective | None) -> tuple[str, ...] | None:

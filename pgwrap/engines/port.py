@@ -286,8 +286,13 @@ class Engine(Protocol):
     def read(self, files: tuple[NativeFile, ...], version: EngineVersion) -> Reading:
         """What this version makes of its files, main file first; raises nothing for what they hold."""
 
-    def adopt(self, files: tuple[NativeFile, ...], version: EngineVersion, name: str) -> Adoption:
-        """The files in the spec's words, as the installation called `name`; for files that `read` does not refuse."""
+    def adopt(
+        self, files: tuple[NativeFile, ...], version: EngineVersion, name: str, native: frozenset[str] = frozenset()
+    ) -> Adoption:
+        """The files in the spec's words, as the installation called `name`; for files that `read` does not refuse.
+
+        The options of `native` (canonical names) stay native, for a word was found to make a difference.
+        """
 
     def settings(self, cluster: Cluster, version: EngineVersion) -> ClusterSettings:
         """The PostgreSQL settings and slots the cluster needs: wal_level, archive_mode, archive_command, senders."""

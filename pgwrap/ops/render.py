@@ -11,7 +11,7 @@ from pgwrap.domain.plan import ClusterSettings, PostgresSetting, WriteFile
 from pgwrap.engines.port import Rendered, RenderRequest
 from pgwrap.errors import Problem, SpecError
 from pgwrap.ops.validate import in_file_order, located, require_sound, validate
-from pgwrap.ops.versions import VersionChoice
+from pgwrap.ops.versions import VersionChoice, alone
 from pgwrap.ops.world import World, by_instance
 from pgwrap.system.port import SecretReader
 
@@ -44,10 +44,16 @@ def render(
         for instance, clusters in by_instance(fleet.clusters).items()
         if any(cluster.name in wanted for cluster in clusters)
     ]
+    unowned = [
+        _render_instance(fleet, instance, (), choices[instance], world, _placed(fleet, secret))
+        for instance in alone(fleet)
+        if instance in choices and wanted >= {cluster.name for cluster in fleet.clusters}
+    ]
     remarks = [remark for result in rendered for remark in result.remarks]
     extra = require_sound(in_file_order(located(fleet, remarks)))
     settings = tuple(item for result in rendered for item in result.settings if item.cluster in wanted)
     files = [file.write for result in rendered for file in result.files if wanted & {*file.clusters}]
+    files += [file.write for result in unowned for file in result.files]
     return RenderResult(
         files=(*files, *(settings_file(fleet, item) for item in settings)),
         settings=settings,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pgwrap.domain.model import Cluster, EngineInstance, EngineKind
+from pgwrap.domain.model import Cluster, EngineInstance, EngineKind, Fleet
 from pgwrap.engines.port import EngineVersion
 from pgwrap.errors import EngineUnsupported, PgwrapError, UsageError
 from pgwrap.ops.world import World, by_instance
@@ -50,6 +50,19 @@ def choose(
     }
 
 
+def choose_for(
+    instance: EngineInstance, named: Mapping[EngineKind, EngineVersion], world: World, *, ask: bool = True
+) -> VersionChoice:
+    """A version for an installation of which no cluster is known yet; EngineUnsupported for one that is too old."""
+    return _supported(instance, _choose_one(instance, (), named, world, ask=ask), world)
+
+
+def alone(fleet: Fleet) -> tuple[EngineInstance, ...]:
+    """Installations that the spec gives options of their own, and of which it names no cluster (yet)."""
+    used = {cluster.engine for cluster in fleet.clusters}
+    return tuple(instance for instance in fleet.engines if instance.options and instance not in used)
+
+
 def _choose_one(
     instance: EngineInstance,
     users: tuple[Cluster, ...],
@@ -66,7 +79,8 @@ def _choose_one(
             version=engine.newest, note=f"{instance.name}: checked against {engine.newest}, the newest known version"
         )
     try:
-        return VersionChoice(version=world.converse(engine.version(instance, world.user_for(users[0]))))
+        run_as = world.user_for(users[0]) if users else instance.run_as
+        return VersionChoice(version=world.converse(engine.version(instance, run_as)))
     except PgwrapError as error:
         return VersionChoice(
             version=engine.newest,

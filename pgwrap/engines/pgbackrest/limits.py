@@ -20,6 +20,10 @@ def _native(cluster: Cluster, key: str) -> bool:
     return any(option.key == key for option in (*cluster.options, *cluster.engine.options))
 
 
+def _names_a_repository(cluster: Cluster) -> bool:
+    return any(option.key.startswith("repo") for option in (*cluster.options, *cluster.engine.options))
+
+
 def _is_remote(server: PostgresTarget) -> bool:
     host = server.host
     return host is not None and server.ssh is None and host not in _LOCAL_HOSTS and socket_directory(server) != host
@@ -35,7 +39,7 @@ LIMITS: Final[tuple[Limit, ...]] = (
     ),
     Limit(
         path=("repositories",),
-        said=lambda cluster: not cluster.repositories,
+        said=lambda cluster: not cluster.repositories and not _names_a_repository(cluster),
         severity="error",
         message="without a repository pgBackRest would use /var/lib/pgbackrest unasked",
         hint="say repositories: with at least one",
