@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from pgwrap import __version__
-from pgwrap.cli import backup, expire, hold, init, list_backups, render, retention, schema, status, streams, validate
+from pgwrap.cli import apply, backup, diff, eject, expire, hold, init, list_backups, render, retention, schema, status, streams, validate
 
 app = typer.Typer(
     name="pgwrap",
@@ -46,6 +46,9 @@ for command in (
     validate.validate,
     schema.schema,
     render.render,
+    diff.diff,
+    apply.apply,
+    eject.eject,
     backup.backup,
     hold.hold,
     hold.release,

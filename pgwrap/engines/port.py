@@ -97,6 +97,35 @@ class NativePlaces:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TrialRequest:
+    """Which configuration the engine is to judge, and for which clusters."""
+
+    instance: EngineInstance
+    clusters: tuple[Cluster, ...]
+    """Each with the user its commands run as, already resolved."""
+    version: EngineVersion
+    scratch: str
+    """An empty directory that the engine's user owns."""
+    files: tuple[NativeFile, ...] | None = None
+    """All that the engine would read, main file first; None: what is in place."""
+    deadline: float = 30.0
+    """Seconds for each command."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreparationRequest:
+    """A cluster whose engine is to be made ready to back it up, once its configuration is in place."""
+
+    cluster: Cluster
+    """With the user its commands run as, already resolved."""
+    server: PostgresView | None
+    """PostgreSQL's own view; None: it was not asked."""
+    config: EngineInstance
+    """Where the configuration is that is asked about: the installation itself, or a trial copy of it."""
+    deadline: float = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ObserveRequest:
     """Which clusters of one installation to look at. Every cluster gets exactly one Observation, in this order."""
 
@@ -287,6 +316,16 @@ class Engine(Protocol):
 
     def adopt(self, files: tuple[NativeFile, ...], version: EngineVersion, name: str) -> Adoption:
         """The files in the spec's words, as the installation called `name`; for files that `read` does not refuse."""
+
+    def secrets(self, text: str) -> tuple[str, ...]:
+        """The values in a native file's text, be it well formed or not, that must never be shown."""
+
+    def trial(self, request: TrialRequest) -> Trial:
+        """How the engine itself judges a configuration without changing anything."""
+
+    def preparations(self, request: PreparationRequest) -> Conversation[tuple[Step, ...]]:
+        """What has to be done once before the cluster can be backed up (a stanza, a slot), asked for where the engine
+        has to be asked; what cannot be established is a Note."""
 
     def settings(self, cluster: Cluster, version: EngineVersion) -> ClusterSettings:
         """The PostgreSQL settings and slots the cluster needs: wal_level, archive_mode, archive_command, senders."""

@@ -37,22 +37,34 @@ def render(
     secret: SecretReader,
 ) -> RenderResult:
     """Every file that holds one of the named clusters, whole; SpecError when a word of the spec cannot be rendered."""
+    rendered, warnings = render_installations(fleet, named, choices, world, secret=secret)
+    wanted = {cluster.name for cluster in named}
+    settings = tuple(item for result in rendered.values() for item in result.settings if item.cluster in wanted)
+    files = [file.write for result in rendered.values() for file in result.files if wanted & {*file.clusters}]
+    return RenderResult(
+        files=(*files, *(settings_file(fleet, item) for item in settings)), settings=settings, warnings=warnings
+    )
+
+
+def render_installations(
+    fleet: Fleet,
+    named: tuple[Cluster, ...],
+    choices: Mapping[EngineInstance, VersionChoice],
+    world: World,
+    *,
+    secret: SecretReader,
+) -> tuple[dict[EngineInstance, Rendered], tuple[Problem, ...]]:
+    """All that is rendered for each installation of the named clusters, and warnings; SpecError as `render`."""
     warnings = require_sound(validate(fleet, choices, world))
     wanted = {cluster.name for cluster in named}
-    rendered = [
-        _render_instance(fleet, instance, clusters, choices[instance], world, _placed(fleet, secret))
+    rendered = {
+        instance: render_installation(fleet, instance, clusters, choices[instance], world, secret=secret)
         for instance, clusters in by_instance(fleet.clusters).items()
         if any(cluster.name in wanted for cluster in clusters)
-    ]
-    remarks = [remark for result in rendered for remark in result.remarks]
+    }
+    remarks = [remark for result in rendered.values() for remark in result.remarks]
     extra = require_sound(in_file_order(located(fleet, remarks)))
-    settings = tuple(item for result in rendered for item in result.settings if item.cluster in wanted)
-    files = [file.write for result in rendered for file in result.files if wanted & {*file.clusters}]
-    return RenderResult(
-        files=(*files, *(settings_file(fleet, item) for item in settings)),
-        settings=settings,
-        warnings=tuple(dict.fromkeys((*warnings, *extra))),
-    )
+    return rendered, tuple(dict.fromkeys((*warnings, *extra)))
 
 
 def _placed(fleet: Fleet, reader: SecretReader) -> SecretReader:
@@ -70,23 +82,29 @@ def _placed(fleet: Fleet, reader: SecretReader) -> SecretReader:
     return read
 
 
-def _render_instance(
+def render_installation(
     fleet: Fleet,
     instance: EngineInstance,
     clusters: tuple[Cluster, ...],
     choice: VersionChoice,
     world: World,
+    *,
     secret: SecretReader,
 ) -> Rendered:
-    owned = tuple(replace(cluster, run_as=world.user_for(cluster)) for cluster in clusters)
+    """What the engine renders for one installation, unchecked."""
     request = RenderRequest(
         instance=instance,
-        clusters=owned,
+        clusters=owned(clusters, world),
         version=choice.version,
-        secret=secret,
+        secret=_placed(fleet, secret),
         spec_file=fleet.files[0] if fleet.files else "the spec",
     )
     return world.engine(instance).render(request)
+
+
+def owned(clusters: tuple[Cluster, ...], world: World) -> tuple[Cluster, ...]:
+    """The clusters, each with the user its engine's commands run as."""
+    return tuple(replace(cluster, run_as=world.user_for(cluster)) for cluster in clusters)
 
 
 def settings_file(fleet: Fleet, item: ClusterSettings) -> WriteFile:

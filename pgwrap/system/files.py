@@ -5,10 +5,12 @@ its own scratch directories.
 from __future__ import annotations
 
 import errno
+import fcntl
 import grp
 import logging
 import os
 import pwd
+import re
 import secrets
 import shutil
 import stat
@@ -19,7 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pgwrap.domain.plan import WriteFile
-from pgwrap.errors import PgwrapError, Refused, UsageError
+from pgwrap.errors import Busy, PgwrapError, Refused, UsageError
+from pgwrap.system.port import Access
 
 READ_LIMIT = 64 << 20
 """Bytes of the largest file read: far beyond any configuration."""
@@ -45,13 +48,36 @@ class LocalFiles:
 
         Bytes that are not UTF-8 are replaced. UsageError when it cannot be read, is no file, or is too large.
         """
+        content = self.content(path)
+        return None if content is None else content.decode(errors="replace")
+
+    def content(self, path: str) -> bytes | None:
+        """The bytes of a regular file, None when it does not exist; UsageError as `read`."""
         try:
-            content = _content(path)
+            return _content(path)
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
             raise _cannot("read", path, error) from error
-        return content.decode(errors="replace")
+
+    def names(self, directory: str) -> tuple[str, ...]:
+        """What is in a directory, sorted; nothing when it does not exist. UsageError when it cannot be read."""
+        try:
+            return tuple(sorted(os.listdir(directory)))  # noqa: PTH208 - strings in, strings out
+        except (FileNotFoundError, NotADirectoryError):
+            return ()
+        except OSError as error:
+            raise _cannot("read", directory, error) from error
+
+    def access(self, path: str) -> Access | None:
+        """A file's mode and owner, through symbolic links; None when it does not exist or cannot be seen."""
+        try:
+            found = os.stat(path)  # noqa: PTH116 - a string in
+        except (OSError, ValueError):
+            return None
+        return Access(
+            mode=stat.S_IMODE(found.st_mode), owner=_user_name(found.st_uid), group=_group_name(found.st_gid)
+        )
 
     def write(self, file: WriteFile) -> None:
         """Put a file in place atomically; the one it replaces stays beside it as `.old`.
@@ -64,6 +90,60 @@ class LocalFiles:
             _write(Path(os.path.realpath(file.path)), file)
         except OSError as error:
             raise _cannot("write", file.path, error) from error
+
+    def retire(self, path: str) -> None:
+        """Rename a file to NAME.old, where no engine looks; nothing happens when it is gone already."""
+        target = Path(path)  # a symbolic link retires itself: what it points at may serve others
+        try:
+            target.replace(target.with_name(f"{target.name}.old"))
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise _cannot("rename", path, error) from error
+        _flush_directory(target.parent)
+
+    def put_back(self, path: str) -> None:
+        """Rename NAME.old back to NAME, over what is there now."""
+        target = Path(path) if not os.path.lexists(path) else Path(os.path.realpath(path))  # noqa: PTH110
+        try:
+            target.with_name(f"{target.name}.old").replace(target)
+        except OSError as error:
+            raise _cannot("put back", path, error) from error
+        _flush_directory(target.parent)
+
+    def withdraw(self, path: str) -> None:
+        """Remove a file that this very run made, and that replaced none."""
+        target = Path(os.path.realpath(path))
+        try:
+            target.unlink(missing_ok=True)
+        except OSError as error:
+            raise _cannot("remove", path, error) from error
+        _flush_directory(target.parent)
+
+    def sweep(self, path: str) -> None:
+        """Remove what a killed run left half-written beside `path`; only names that `_beside` makes."""
+        target = Path(os.path.realpath(path))
+        leftover = re.compile(rf"\.{re.escape(target.name)}\.[0-9a-f]{{16}}\.tmp")
+        for name in self.names(str(target.parent)):
+            if leftover.fullmatch(name):
+                self.withdraw(str(target.parent / name))
+
+    @contextmanager
+    def exclusive(self, path: str) -> Iterator[None]:
+        """Hold the lock file `path` until the block ends, however the process ends; Busy when another one does."""
+        target = Path(path)
+        try:
+            _make_directories(target.parent, -1)
+            descriptor = os.open(target, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        except OSError as error:
+            raise _cannot("open the lock", path, error) from error
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield
+        except BlockingIOError as error:
+            raise Busy(f"another pgwrap is at work: it holds {path}", hint="wait until it has ended") from error
+        finally:
+            os.close(descriptor)
 
     def owner(self, path: str) -> str | None:
         """The name of the user who owns `path`; None when it does not exist, cannot be seen, or has no name."""
@@ -91,6 +171,20 @@ class LocalFiles:
             shutil.rmtree(path, ignore_errors=True)
             if Path(path).exists():
                 _LOG.warning("the scratch directory %s could not be removed", path)
+
+
+def _user_name(number: int) -> str | None:
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return None
+
+
+def _group_name(number: int) -> str | None:
+    try:
+        return grp.getgrgid(number).gr_name
+    except KeyError:
+        return None
 
 
 def open_without_waiting(path: str, flags: int) -> int:
