@@ -8,7 +8,22 @@ from typing import Annotated
 import typer
 
 from pgwrap import __version__
-from pgwrap.cli import apply, backup, diff, eject, expire, hold, init, list_backups, render, retention, schema, status, streams, validate
+from pgwrap.cli import (
+    apply,
+    backup,
+    diff,
+    eject,
+    expire,
+    hold,
+    init,
+    list_backups,
+    render,
+    retention,
+    schema,
+    status,
+    streams,
+    validate,
+)
 
 app = typer.Typer(
     name="pgwrap",

@@ -56,6 +56,7 @@ def apply(
         from pgwrap.ops.apply import locked, require_consent, show
         from pgwrap.ops.planning import PlanOptions, make_plan
         from pgwrap.ops.records import read_records
+        from pgwrap.ops.standing import remember_in_place
 
         fleet = run.fleet()
         selected = chosen(fleet, clusters)
@@ -69,12 +70,14 @@ def apply(
                 _answer(run, show(plan), plan)
                 raise typer.Exit(EXIT_NO if plan.actions or plan.left or plan.objections else EXIT_OK)
             if not plan.actions and not plan.objections:
+                remember_in_place(fleet, choices, world)
                 _answer(run, show(plan), plan)
                 raise typer.Exit(EXIT_NO if plan.left else EXIT_OK)
             _show(run, plan)
             require_consent(plan, force=force)
             _confirm(yes=yes)
             applied = carry_out(plan, world, records, run.say)
+            remember_in_place(fleet, choices, world)
             _report(run, applied)
 
 

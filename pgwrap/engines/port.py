@@ -10,10 +10,10 @@ from typing import Literal, Protocol, TypeAlias
 
 from pgwrap.domain.adoption import Adoption
 from pgwrap.domain.command import Command, Conversation, Outcome
-from pgwrap.domain.facts import Backup, BackupType, Held, Observation
+from pgwrap.domain.facts import Backup, BackupType, Held, Observation, PostgresView
 from pgwrap.domain.model import Cluster, EngineInstance, EngineKind, Path, Repository, Secret
 from pgwrap.domain.native import NativeFile, Reading
-from pgwrap.domain.plan import ClusterSettings, WriteFile
+from pgwrap.domain.plan import ClusterSettings, Step, Trial, WriteFile
 from pgwrap.domain.retention import Announced, Forecast
 
 _DIGITS = re.compile(r"\d+(?:\.\d+)*")

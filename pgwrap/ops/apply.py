@@ -38,9 +38,7 @@ def require_consent(plan: Plan, *, force: bool) -> None:
 
 def show(plan: Plan) -> Applied:
     """What would be done; nothing is."""
-    steps = (
-        StepResult(step=step, state="left" if isinstance(step.effect, Note) else "planned") for step in plan.steps
-    )
+    steps = (StepResult(step=step, state="left" if isinstance(step.effect, Note) else "planned") for step in plan.steps)
     return Applied(plan=plan, steps=tuple(steps), dry_run=True)
 
 
@@ -166,4 +164,5 @@ class _Applier:
         said = outcome.message or next(
             (line for line in reversed(outcome.error_text().splitlines()) if line.strip()), "no reason given"
         )
-        return f"PostgreSQL's settings could not be changed ({said.strip()}); as a superuser type: {alter.command.quoted()}"
+        by_hand = f"as a superuser type: {alter.command.quoted()}"
+        return f"PostgreSQL's settings could not be changed ({said.strip()}); {by_hand}"

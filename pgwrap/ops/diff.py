@@ -1,4 +1,4 @@
-"""What runs against what the spec says, over the fleet: files, their meaning, PostgreSQL's settings. It changes nothing."""
+"""What runs against what the spec says, over the fleet: files, meaning, PostgreSQL's settings. It changes nothing."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from pgwrap.errors import Problem
 from pgwrap.ops.asking import POSTGRES_DEADLINE, ask_postgres
 from pgwrap.ops.drift import Wanted, drift
 from pgwrap.ops.observing import results
-from pgwrap.ops.render import owned, render_installations
+from pgwrap.ops.render import render_installations
 from pgwrap.ops.versions import VersionChoice
-from pgwrap.ops.world import World, by_instance
+from pgwrap.ops.world import World, by_instance, owned
 
 
 def diff(

@@ -43,7 +43,9 @@ def installed(instance: EngineInstance, world: World, user: str | None) -> Insta
         paths: list[tuple[str, Role]] = [(path, "include") for path in reader.configuration_files(places.include)]
         paths += [(path, "override") for path in places.overrides]
         found = ((path, role, reader.content(path)) for path, role in paths)
-        further = (NativeFile(path=path, content=content, role=role) for path, role, content in found if content is not None)
+        further = (
+            NativeFile(path=path, content=content, role=role) for path, role, content in found if content is not None
+        )
         return Installed(places=places, files=(*files, *further))
     except PgwrapError as error:
         return Installed(places=places, problem=error.message)

@@ -1,4 +1,4 @@
-"""What apply would do, as a plan: files, engine commands, PostgreSQL's settings. It changes nothing but scratch files."""
+"""What apply would do, as a plan: files, engine commands, PostgreSQL's settings. It writes scratch files alone."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ from pgwrap.errors import EngineFailed, UsageError
 from pgwrap.ops.asking import POSTGRES_DEADLINE, ask_postgres, connecting_user
 from pgwrap.ops.drift import Found, Wanted, drift, engine_files, role_of
 from pgwrap.ops.records import Records
-from pgwrap.ops.render import owned, render_installations
+from pgwrap.ops.render import render_installations
 from pgwrap.ops.versions import VersionChoice
-from pgwrap.ops.world import World, by_instance
+from pgwrap.ops.world import World, by_instance, owned
 
 _BY_HAND_ONLY: Final = frozenset({"synchronous_standby_names"})
 """Settings that stop every commit when the engine is not restarted at the same moment."""
@@ -59,6 +59,9 @@ def make_plan(
 ) -> Plan:
     """All that is to be done for `clusters`, in order; EngineFailed when an engine refuses what would be written."""
     rendered, warnings = render_installations(fleet, clusters, choices, world, secret=world.secret)
+    for result in rendered.values():
+        for file in result.files:
+            world.files.sweep(file.write.path)
     servers = ask_postgres(clusters if options.postgres else (), world, POSTGRES_DEADLINE)
     parts = []
     for instance, members in by_instance(fleet.clusters).items():
@@ -283,9 +286,7 @@ class _Planner:
     def _check(self) -> Step:
         return Step(
             subject=self.wanted.instance.name,
-            effect=Check(
-                installation=self.wanted.instance.name, users=self._users(), trial=partial(_in_place, self)
-            ),
+            effect=Check(installation=self.wanted.instance.name, users=self._users(), trial=partial(_in_place, self)),
             reason="the engine itself must accept the files in place, or the old ones come back",
         )
 
@@ -317,7 +318,7 @@ class _Planner:
     def _not_connected(self) -> Iterator[str]:
         for cluster in self.wanted.clusters if self.options.postgres else ():
             if cluster.name not in self.servers:
-                yield f"{cluster.name}: the spec does not say how to ask its PostgreSQL; its settings were not looked at"
+                yield f"{cluster.name}: PostgreSQL was not looked at, for the spec does not say how to connect"
 
 
 def _in_place(planner: _Planner, user: str | None, scratch: str) -> Trial:
@@ -347,7 +348,9 @@ def _settings(cluster: Cluster, states: tuple[SettingState, ...], world: World) 
             message = f"{setting.name} must become {setting.value!r}: {setting.reason}"
             by_hand = _psql(cluster, (setting,), world).quoted()
             yield Step(subject=cluster.name, effect=Note(message=message, by_hand=by_hand), reason=setting.reason)
-    waiting = [state.wanted.name for state in states if state.wanted.restart and state.verdict in ("differs", "pending")]
+    waiting = [
+        state.wanted.name for state in states if state.wanted.restart and state.verdict in ("differs", "pending")
+    ]
     if waiting:
         note = Note(message=f"PostgreSQL needs a restart before {', '.join(waiting)} count; pgwrap restarts nothing")
         yield Step(subject=cluster.name, effect=note, reason="these settings are read at the start alone")

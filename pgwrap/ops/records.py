@@ -52,7 +52,9 @@ class Records:
             self._save()
 
     def _save(self) -> None:
-        text = json.dumps({"version": 1, "files": {path: list(known) for path, known in self.digests.items()}}, indent=1)
+        text = json.dumps(
+            {"version": 1, "files": {path: list(known) for path, known in self.digests.items()}}, indent=1
+        )
         self.files.write(WriteFile(path=self.path, text=f"{text}\n", mode=0o600))
 
 

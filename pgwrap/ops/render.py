@@ -12,7 +12,7 @@ from pgwrap.engines.port import Rendered, RenderRequest
 from pgwrap.errors import Problem, SpecError
 from pgwrap.ops.validate import in_file_order, located, require_sound, validate
 from pgwrap.ops.versions import VersionChoice
-from pgwrap.ops.world import World, by_instance
+from pgwrap.ops.world import World, by_instance, owned
 from pgwrap.system.port import SecretReader
 
 DEFAULT_SENDERS = 10
@@ -100,11 +100,6 @@ def render_installation(
         spec_file=fleet.files[0] if fleet.files else "the spec",
     )
     return world.engine(instance).render(request)
-
-
-def owned(clusters: tuple[Cluster, ...], world: World) -> tuple[Cluster, ...]:
-    """The clusters, each with the user its engine's commands run as."""
-    return tuple(replace(cluster, run_as=world.user_for(cluster)) for cluster in clusters)
 
 
 def settings_file(fleet: Fleet, item: ClusterSettings) -> WriteFile:

@@ -8,10 +8,11 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from pgwrap.domain.facts import ClusterStatus, FleetStatus, Observation, PostgresView
+from pgwrap.domain.facts import ClusterStatus, Finding, FleetStatus, Observation, PostgresView
 from pgwrap.domain.model import Cluster, Fleet
 from pgwrap.domain.plan import PostgresSetting
 from pgwrap.ops.asking import POSTGRES_DEADLINE, ask_postgres
+from pgwrap.ops.drifting import drift_notes
 from pgwrap.ops.foretelling import forecast, version_of
 from pgwrap.ops.observing import observe, request_for, results, unreadable
 from pgwrap.ops.proofs import CommitCache, ProofReader
@@ -58,7 +59,11 @@ def status(
         meanwhile()
         observed = {name: fact for answer in results(observing) for name, fact in answer.items()}
         (servers,) = results([views])
-    seen = tuple(Seen(cluster, observed[cluster.name], servers.get(cluster.name)) for cluster in asked)
+    notes = drift_notes(fleet, asked, observed, world)
+    seen = tuple(
+        Seen(cluster, observed[cluster.name], servers.get(cluster.name), notes.get(cluster.name, ()))
+        for cluster in asked
+    )
     judged = _judge_all(fleet, seen, world, now=now, options=options)
     left_out = tuple(cluster.name for cluster in clusters if cluster not in asked)
     return replace(fleet_status(judged), left_out=left_out)
@@ -66,11 +71,12 @@ def status(
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What was seen of one cluster: by its engine, and by its server where it was asked."""
+    """What was seen of one cluster: by its engine, by its server where it was asked, and of its native files."""
 
     cluster: Cluster
     observation: Observation
     server: PostgresView | None
+    notes: tuple[Finding, ...] = ()
 
 
 def _judge_all(
@@ -107,6 +113,7 @@ def _judge(
         commits=reader.prove(one.observation) if options.prove_commits else {},
         expected=_expected(one.cluster, one.observation, world),
         now=now,
+        notes=one.notes,
     )
     return replace(judged, retention=replace(judged.retention, next=next_step(forecasts)))
 

@@ -68,7 +68,9 @@ def _installation(one: InstallationDrift, *, colour: bool) -> Iterator[str]:
 def _option(option: OptionDrift) -> str:
     """`orders: compress-type: gz → zst (FILE:12)`."""
     subject = f"{option.cluster}: " if option.cluster else ""
-    commands = f" for {', '.join(option.commands[:3])}{' …' if len(option.commands) > 3 else ''}" if option.commands else ""
+    commands = (
+        f" for {', '.join(option.commands[:3])}{' …' if len(option.commands) > 3 else ''}" if option.commands else ""
+    )
     place = f" ({option.place})" if option.place else ""
     before = _NOT_SET if option.before is None else option.before
     after = _NOT_SET if option.after is None else option.after

@@ -75,9 +75,7 @@ class LocalFiles:
             found = os.stat(path)  # noqa: PTH116 - a string in
         except (OSError, ValueError):
             return None
-        return Access(
-            mode=stat.S_IMODE(found.st_mode), owner=_user_name(found.st_uid), group=_group_name(found.st_gid)
-        )
+        return Access(mode=stat.S_IMODE(found.st_mode), owner=_user_name(found.st_uid), group=_group_name(found.st_gid))
 
     def write(self, file: WriteFile) -> None:
         """Put a file in place atomically; the one it replaces stays beside it as `.old`.
@@ -104,7 +102,7 @@ class LocalFiles:
 
     def put_back(self, path: str) -> None:
         """Rename NAME.old back to NAME, over what is there now."""
-        target = Path(path) if not os.path.lexists(path) else Path(os.path.realpath(path))  # noqa: PTH110
+        target = Path(path) if not os.path.lexists(path) else Path(os.path.realpath(path))
         try:
             target.with_name(f"{target.name}.old").replace(target)
         except OSError as error:

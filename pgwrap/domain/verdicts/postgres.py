@@ -88,7 +88,8 @@ def _wal_level(server: PostgresView, evidence: Evidence) -> Iterator[Finding]:
             code=FindingCode.WAL_LEVEL_TOO_LOW,
             severity=Severity.CRITICAL,
             message=f"wal_level is {actual}; a backup can be restored only with {wanted.value} or more",
-            hint=words.psql(evidence.cluster, f"alter system set wal_level = '{wanted.value}'") + " and restart PostgreSQL",
+            hint=words.psql(evidence.cluster, f"alter system set wal_level = '{wanted.value}'")
+            + " and restart PostgreSQL",
         )
 
 

@@ -10,8 +10,8 @@ from pgwrap.domain.plan import Note, Run, Step
 from pgwrap.domain.settings import slot_states
 from pgwrap.engines.barman import commands
 from pgwrap.engines.barman.failures import check_ran, is_busy, reason
-from pgwrap.engines.barman.versions import NEWEST
 from pgwrap.engines.barman.settings import settings
+from pgwrap.engines.barman.versions import NEWEST
 from pgwrap.engines.barman.words import owner
 from pgwrap.engines.port import PreparationRequest
 from pgwrap.errors import Busy, EngineFailed

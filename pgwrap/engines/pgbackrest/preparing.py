@@ -24,9 +24,7 @@ _BROKEN = 99
 def preparations(request: PreparationRequest) -> Answer:
     """Ask `info`, and say whether the stanza must be created, upgraded, or looked at first."""
     cluster = request.cluster
-    (outcome,) = yield (
-        commands.info_command(request.config, cluster.engine_name, cluster.run_as, request.deadline),
-    )
+    (outcome,) = yield (commands.info_command(request.config, cluster.engine_name, cluster.run_as, request.deadline),)
     trouble = trouble_in(outcome)
     if trouble is not None:
         return (_unknown(cluster, trouble.message),)
@@ -81,9 +79,7 @@ def _stanza(cluster: Cluster, verb: str, reason: str, done_when: str) -> Step:
     def check(outcome: Outcome) -> None:
         raise_for(outcome, cluster.name)
 
-    return Step(
-        subject=cluster.name, effect=Run(command=command, check=check), reason=reason, done_when=done_when
-    )
+    return Step(subject=cluster.name, effect=Run(command=command, check=check), reason=reason, done_when=done_when)
 
 
 def _command(cluster: Cluster, verb: str) -> Command:

@@ -1,9 +1,9 @@
 """Has pgBackRest judge a configuration without doing anything, and finds the secrets in one. It writes no file.
 
 No command of pgBackRest only reads its configuration, and none checks options that it does not use itself. So the two
-commands that use the most are called below a lock path of their own that holds a stop file: they read and check
-everything, then end with [062] (`lockStopTest`, src/config/load.c). In the same way `[072]`, this command belongs on
-another host, comes after all options were read.
+commands that use the most are called below a lock path of their own that holds a stop file: they read and check every
+option, then end with [062] before anything else (`lockStopTest`, first thing in src/command/backup/backup.c). In the
+same way [072], this command belongs on another host, comes after all options were read.
 """
 
 from __future__ import annotations

@@ -41,8 +41,8 @@ from pgwrap.domain.model import (
 )
 from pgwrap.domain.plan import PostgresSetting
 from pgwrap.domain.recovery import ProofKey
-from pgwrap.domain.verdicts import assess, fleet_status
 from pgwrap.domain.settings import same_archiving
+from pgwrap.domain.verdicts import assess, fleet_status
 from pgwrap.domain.verdicts.promises import described
 from pgwrap.domain.verdicts.versions import major_version
 
