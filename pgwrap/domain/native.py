@@ -116,7 +116,11 @@ def _pairs(
         old, new = before.view(subject, command), after.view(subject, command)
         names = dict.fromkeys((*(old.options if old else ()), *(new.options if new else ())))
         for name in names:
-            yield subject, command, name, old and old.options.get(name), new and new.options.get(name)
+            yield subject, command, name, _option(old, name), _option(new, name)
+
+
+def _option(view: View | None, name: str) -> Effective | None:
+    return None if view is None else view.options.get(name)
 
 
 def _meaning(option: Effective | None) -> tuple[str, ...] | None:

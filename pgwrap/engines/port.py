@@ -11,6 +11,7 @@ from typing import Literal, Protocol, TypeAlias
 from pgwrap.domain.adoption import Adoption
 from pgwrap.domain.command import Command, Conversation, Outcome
 from pgwrap.domain.facts import Backup, BackupType, Held, Observation, PostgresView
+from pgwrap.domain.handover import Handover
 from pgwrap.domain.model import Cluster, EngineInstance, EngineKind, Path, Repository, Secret
 from pgwrap.domain.native import NativeFile, Reading
 from pgwrap.domain.plan import ClusterSettings, Step, Trial, WriteFile
@@ -326,6 +327,9 @@ class Engine(Protocol):
     def preparations(self, request: PreparationRequest) -> Conversation[tuple[Step, ...]]:
         """What has to be done once before the cluster can be backed up (a stanza, a slot), asked for where the engine
         has to be asked; what cannot be established is a Note."""
+
+    def handover(self, cluster: Cluster, version: EngineVersion) -> Handover:
+        """The timers and the commands by hand with which the cluster is backed up and restored without pgwrap."""
 
     def settings(self, cluster: Cluster, version: EngineVersion) -> ClusterSettings:
         """The PostgreSQL settings and slots the cluster needs: wal_level, archive_mode, archive_command, senders."""

@@ -87,6 +87,6 @@ def _installation(
             yield cluster.name, finding
 
 
-def _no_secret(_: Secret) -> str:
+def _no_secret(secret: Secret) -> str:  # noqa: ARG001 - whichever it is
     """Files are compared with their secrets masked, so that status need not resolve any."""
     return "secret"

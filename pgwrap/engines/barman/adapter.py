@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from pgwrap.domain.command import Command, Conversation
 from pgwrap.domain.facts import Observation
+from pgwrap.domain.handover import Handover
 from pgwrap.domain.model import Cluster, EngineInstance, EngineKind
 from pgwrap.domain.plan import ClusterSettings, Step, Trial
 from pgwrap.domain.retention import Forecast
@@ -97,6 +98,12 @@ class Barman:
 
         yield from ()  # it needs no answer of Barman's
         return preparations(request)
+
+    def handover(self, cluster: Cluster, version: EngineVersion) -> Handover:
+        """See handover.py."""
+        from pgwrap.engines.barman.handover import handover  # noqa: PLC0415 - for `eject` alone
+
+        return handover(cluster, version)
 
     def settings(self, cluster: Cluster, version: EngineVersion) -> ClusterSettings:
         """See settings.py."""

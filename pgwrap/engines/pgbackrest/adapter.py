@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from pgwrap.domain.command import Command, Conversation, Outcome
 from pgwrap.domain.facts import Observation
+from pgwrap.domain.handover import Handover
 from pgwrap.domain.model import Cluster, EngineInstance, EngineKind
 from pgwrap.domain.plan import ClusterSettings, Step, Trial
 from pgwrap.domain.retention import Forecast
@@ -111,6 +112,12 @@ class PgBackRest:
         from pgwrap.engines.pgbackrest.preparing import preparations  # noqa: PLC0415 - for `apply` alone
 
         return preparations(request)
+
+    def handover(self, cluster: Cluster, version: EngineVersion) -> Handover:
+        """See handover.py."""
+        from pgwrap.engines.pgbackrest.handover import handover  # noqa: PLC0415 - for `eject` alone
+
+        return handover(cluster, version)
 
     def settings(self, cluster: Cluster, version: EngineVersion) -> ClusterSettings:
         """wal_level, archive_mode, archive_command and max_wal_senders."""
