@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import shutil
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pgwrap.cli.options import Clusters, LogFile, Quiet, SpecFile, Verbose
 from pgwrap.cli.session import chosen, colour, session
+
+if TYPE_CHECKING:
+    from pgwrap.ops.retention import Instead
 
 
 class Output(StrEnum):
@@ -56,14 +59,12 @@ def retention(
     Exit 0 answered, 1 a cluster could not be read.
     """
     with session("retention", output=output, verbose=verbose, quiet=quiet, log_file=log_file, spec_file=config) as run:
-        from pgwrap.ops.retention import Instead, RetentionOptions
+        from pgwrap.ops.retention import RetentionOptions
         from pgwrap.ops.retention import retention as foretell
         from pgwrap.present.presentation import Presentation
         from pgwrap.present.retention import FORMATS
-        from pgwrap.spec.what_if import what_if_question
 
-        question = what_if_question(what_if or ())
-        instead = Instead(text=question.text, policy=question.retention, engine=question.engine) if question else None
+        instead = _instead(what_if) if what_if else None
         fleet = run.fleet()
         options = RetentionOptions(deadline=timeout, days=days, instead=instead, prove_commits=commits)
         answer = foretell(fleet, chosen(fleet, clusters), run.world(), now=run.now, options=options)
@@ -72,3 +73,12 @@ def retention(
         )
         run.answer(FORMATS[output.value](answer, presentation))
         raise typer.Exit(0 if all(cluster.read for cluster in answer.clusters) else 1)
+
+
+def _instead(words: list[str]) -> Instead | None:
+    """What to compare with; only here are the spec's words needed when the spec itself is remembered."""
+    from pgwrap.ops.retention import Instead
+    from pgwrap.spec.what_if import what_if_question
+
+    question = what_if_question(words)
+    return Instead(text=question.text, policy=question.retention, engine=question.engine) if question else None

@@ -99,8 +99,9 @@ def _stretches_in(archive: ArchiveContents, whole: tuple[Backup, ...], observati
         system: _by_place(backups, shelf.segment_size)
         for system, backups in _systems(backups_in(archive, whole), archive).items()
     }
+    ends = _ends(archive)
     found = [
-        (way, _stretch(way, backups, archive, observation, continues=system is None))
+        (way, _stretch(way, backups, archive, observation, ends, continues=system is None))
         for way in shelf.ways
         if way.run[-1].timeline == way.lineage.timeline
         for system, placed in systems.items()
@@ -149,15 +150,28 @@ def _that_start_on(way: Way, placed: _Placed) -> tuple[Backup, ...]:
     return tuple(sorted((backup for needed, backup in near if way.holds(needed)), key=_stop))
 
 
+def _ends(archive: ArchiveContents) -> Mapping[Timeline, int]:
+    """The number of the last archived segment of each timeline."""
+    ends: dict[Timeline, int] = {}
+    for part in archive.ranges or ():
+        ends[part.timeline] = max(part.last, ends.get(part.timeline, part.last))
+    return ends
+
+
 def _stretch(
-    way: Way, backups: tuple[Backup, ...], archive: ArchiveContents, observation: Observation, *, continues: bool
+    way: Way,
+    backups: tuple[Backup, ...],
+    archive: ArchiveContents,
+    observation: Observation,
+    ends: Mapping[Timeline, int],
+    *,
+    continues: bool,
 ) -> Stretch:
     size = way.lineage.segment_size
     needs = [needed for backup in backups if (needed := needed_wal(backup, size)) is not None]
     newest = max(needed.last.number for needed in needs)
     run = _cut(way.run, min(needed.first.number for needed in needs), way.run[-1].last if continues else newest)
     timeline = run[-1].timeline
-    archived = (part.last for part in archive.ranges or () if part.timeline == timeline)
     return Stretch(
         engine=observation.engine,
         engine_name=observation.engine_name,
@@ -170,7 +184,7 @@ def _stretch(
         backups=backups,
         from_=_stop(backups[0]),
         newest_stop=newest,
-        open_ended=run[-1].last == max(archived),
+        open_ended=run[-1].last == ends[timeline],
     )
 
 

@@ -6,16 +6,17 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
-from typing import Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
-from pgwrap.domain.adoption import Adoption
-from pgwrap.domain.command import Command, Conversation, Outcome
-from pgwrap.domain.facts import Backup, BackupType, Held, Observation, PostgresView
-from pgwrap.domain.handover import Handover
-from pgwrap.domain.model import Cluster, EngineInstance, EngineKind, Path, Repository, Secret
-from pgwrap.domain.native import NativeFile, Reading
-from pgwrap.domain.plan import ClusterSettings, Step, Trial, WriteFile
-from pgwrap.domain.retention import Announced, Forecast
+if TYPE_CHECKING:
+    from pgwrap.domain.adoption import Adoption
+    from pgwrap.domain.command import Command, Conversation, Outcome
+    from pgwrap.domain.facts import Backup, BackupType, Held, Observation, PostgresView
+    from pgwrap.domain.handover import Handover
+    from pgwrap.domain.model import Cluster, EngineInstance, EngineKind, Path, Repository, Secret
+    from pgwrap.domain.native import NativeFile, Reading
+    from pgwrap.domain.plan import ClusterSettings, Step, Trial, WriteFile
+    from pgwrap.domain.retention import Announced, Forecast
 
 _DIGITS = re.compile(r"\d+(?:\.\d+)*")
 

@@ -109,9 +109,11 @@ class _Expiring:
     def take(self, backups: Iterable[Backup], reason: str) -> None:
         """These go, with all that builds on them."""
         for backup in backups:
+            if backup.id in self.going:  # and so is all that builds on it
+                continue
             for id_ in self._below(backup.id):
                 self.going.setdefault(id_, f"it builds on {backup.id}, which goes")
-            self.going.setdefault(backup.id, reason)
+            self.going[backup.id] = reason
 
 
 def _going(ordered: tuple[Backup, ...], policy: Policy, now: datetime) -> tuple[dict[str, str], Backup | None]:
