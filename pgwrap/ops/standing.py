@@ -87,6 +87,21 @@ def remember_in_place(fleet: Fleet, choices: Mapping[EngineInstance, VersionChoi
             remember(installation, tuple(file.write.path for file in rendered.files), world)
 
 
+def note_in_place(
+    fleet: Fleet, choices: Mapping[EngineInstance, VersionChoice], files: tuple[WriteFile, ...], world: World
+) -> None:
+    """After files were put in place without apply: who made them, and which installations are as their spec says."""
+    from pgwrap.ops.records import read_records  # noqa: PLC0415 - see above
+
+    try:
+        records = read_records(world.files, fleet.state)
+        for file in files:
+            records.intend(file)
+    except PgwrapError as error:
+        _LOG.warning("%s", error.message)
+    remember_in_place(fleet, choices, world)
+
+
 def unchanged(installation: Installation, world: World) -> bool:
     """Whether the spec, and every file the engine reads, are as they were when that was noted."""
     path = posixpath.join(installation.fleet.state, *_PATH)

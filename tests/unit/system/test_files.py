@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pgwrap.domain.plan import WriteFile
-from pgwrap.errors import Refused, UsageError
+from pgwrap.errors import Busy, Refused, UsageError
 from pgwrap.system import files
 from pgwrap.system.files import LocalFiles
 
@@ -221,3 +221,31 @@ def test_private_directory_belongs_to_its_user(monkeypatch: pytest.MonkeyPatch, 
     with FILES.private_directory("nobody") as directory:
         assert Path(directory).owner() == "nobody"
         assert all(mode(parent) & 0o001 for parent in Path(directory).parents)
+
+
+def test_a_retired_file_is_out_of_sight_and_comes_back(tmp_path: Path) -> None:
+    """It bears another name with the same content; retiring what is gone is done already."""
+    file = tmp_path / "one.conf"
+    file.write_text("a")
+    FILES.retire(str(file))
+    assert ["one.conf.old"] == os.listdir(tmp_path)
+    FILES.retire(str(file))
+    FILES.put_back(str(file))
+    assert "a" == file.read_text()
+
+
+def test_what_a_killed_run_left_is_swept(tmp_path: Path) -> None:
+    """Only names that pgwrap itself makes beside this very file."""
+    for name in (".one.conf.0123456789abcdef.tmp", ".two.conf.0123456789abcdef.tmp", ".one.conf.tmp", "one.conf"):
+        (tmp_path / name).write_text("")
+    FILES.sweep(str(tmp_path / "one.conf"))
+    assert [".one.conf.tmp", ".two.conf.0123456789abcdef.tmp", "one.conf"] == sorted(os.listdir(tmp_path))
+
+
+def test_the_second_holder_of_a_lock_is_refused(tmp_path: Path) -> None:
+    """Busy while the first one holds it, and free again afterwards."""
+    path = str(tmp_path / "lock/apply.lock")
+    with FILES.exclusive(path), pytest.raises(Busy, match="another pgwrap"), FILES.exclusive(path):
+        raise AssertionError("held twice")
+    with FILES.exclusive(path):
+        pass
