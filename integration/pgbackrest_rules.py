@@ -36,7 +36,13 @@ RELEASED_LATER: dict[str, Any] = {
         "negate": True,
         "commands": ["backup", "expire", "restore"],
     },
-    "repo-storage-prefetch": {"section": "global", "group": "repo", "type": "integer", "default": "3", "range": ["0", "1024"]},
+    "repo-storage-prefetch": {
+        "section": "global",
+        "group": "repo",
+        "type": "integer",
+        "default": "3",
+        "range": ["0", "1024"],
+    },
     "repo-storage-read-over": {
         "section": "global",
         "group": "repo",
@@ -189,7 +195,9 @@ def _commands(value: Any, found: dict[str, Rule], roles: dict[str, set[str]]) ->
         if command == "+inherit":
             chosen.update({name: {} for name in found[detail]["commands"]})
         elif command == "+role":
-            chosen.update({name: {} for name in roles if name not in SKIPPED and (detail == "any" or detail in roles[name])})
+            chosen.update(
+                {name: {} for name in roles if name not in SKIPPED and (detail == "any" or detail in roles[name])}
+            )
         elif command == "-command":
             chosen.pop(detail, None)
         else:
@@ -206,7 +214,9 @@ def _release(table: dict[str, Rule]) -> None:
             rule = {key: value for key, value in said.items() if key != "commands"}
             rule["negate"] = said.get("negate", False)
             rule["commands"] = (
-                {command: {} for command in said["commands"]} if "commands" in said else dict(table["repo-path"]["commands"])
+                {command: {} for command in said["commands"]}
+                if "commands" in said
+                else dict(table["repo-path"]["commands"])
             )
             table[name] = rule
     key_type = table["repo-gcs-key-type"]

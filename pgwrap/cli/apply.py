@@ -53,7 +53,7 @@ def apply(
         from contextlib import nullcontext
 
         from pgwrap.ops.apply import apply as carry_out
-        from pgwrap.ops.apply import locked, require_consent, show
+        from pgwrap.ops.apply import clean_up, locked, require_consent, show
         from pgwrap.ops.planning import PlanOptions, make_plan
         from pgwrap.ops.records import read_records
         from pgwrap.ops.standing import remember_in_place
@@ -63,6 +63,8 @@ def apply(
         world = run.world()
         options = PlanOptions(postgres=postgres, force=force, deadline=timeout)
         with nullcontext() if dry_run else locked(fleet, world):
+            if not dry_run:
+                clean_up(fleet, world)
             choices = engine_choices(run, fleet, world, None, offline=False)
             records = read_records(world.files, fleet.state)
             plan = make_plan(fleet, selected, choices, world, records, options)

@@ -31,6 +31,14 @@ class Retire:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Switch:
+    """A file put in place and others retired at one moment, where the engine takes neither both nor none of them."""
+
+    file: WriteFile
+    retired: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
     """The engine's own judgement of its configuration: commands that change nothing, and how to read what they say."""
 
@@ -79,7 +87,7 @@ class Note:
     by_hand: str = ""
 
 
-Effect: TypeAlias = WriteFile | Retire | Check | Run | AlterSystem | Note
+Effect: TypeAlias = WriteFile | Retire | Switch | Check | Run | AlterSystem | Note
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,16 +14,25 @@ from functools import partial
 
 from pgwrap.domain.applying import Applied, StepResult
 from pgwrap.domain.model import Fleet
-from pgwrap.domain.plan import AlterSystem, Check, Note, Plan, Retire, Run, Step, WriteFile
+from pgwrap.domain.plan import AlterSystem, Check, Note, Plan, Retire, Run, Step, Switch, WriteFile
 from pgwrap.errors import EngineFailed, PgwrapError, Refused
 from pgwrap.ops.planning import run_trial
 from pgwrap.ops.records import Records
-from pgwrap.ops.world import World
+from pgwrap.ops.world import World, by_instance
 
 
 def locked(fleet: Fleet, world: World) -> AbstractContextManager[None]:
     """Only one apply at a time works from a state directory; Busy for the second."""
     return world.files.exclusive(posixpath.join(fleet.state, "lock", "apply.lock"))
+
+
+def clean_up(fleet: Fleet, world: World) -> None:
+    """Put right what a killed run left half-done among the native files; only while the lock is held."""
+    for instance in by_instance(fleet.clusters):
+        if instance.host is None:
+            for directory in dict.fromkeys((posixpath.dirname(instance.config), instance.include)):
+                if directory is not None and world.files.names(directory):
+                    world.files.sweep(directory)
 
 
 def require_consent(plan: Plan, *, force: bool) -> None:
@@ -74,7 +83,7 @@ class _Applier:
                 yield StepResult(step=step, state="not-reached")
             else:
                 result = self._result(step)
-                halted = result.state == "failed" and isinstance(step.effect, WriteFile | Retire | Check)
+                halted = result.state == "failed" and isinstance(step.effect, WriteFile | Retire | Switch | Check)
                 yield result
 
     def settled(self, results: tuple[StepResult, ...]) -> tuple[StepResult, ...]:
@@ -88,7 +97,7 @@ class _Applier:
             message = self._do(step)
         except PgwrapError as error:
             error.cluster = error.cluster or step.subject
-            if isinstance(step.effect, WriteFile | Retire):
+            if isinstance(step.effect, WriteFile | Retire | Switch):
                 self._take_back()
             self.errors.append(error)
             self.stopped.add(step.subject)
@@ -103,6 +112,8 @@ class _Applier:
                 self._write(step, effect)
             case Retire():
                 self._retire(step, effect)
+            case Switch():
+                self._switch(step, effect)
             case Check():
                 self._check(effect)
             case Run():
@@ -128,6 +139,17 @@ class _Applier:
         self.records.forget(retire.path)
         self.say(f"{step.subject}: {retire.path} is now {retire.path}.old")
         self.undo.append((step, partial(self.world.files.put_back, retire.path)))
+
+    def _switch(self, step: Step, switch: Switch) -> None:
+        files, file = self.world.files, switch.file
+        before = files.content(file.path)
+        self.records.intend(file)
+        files.switch(file, switch.retired)
+        for path in switch.retired:
+            self.records.forget(path)
+            self.undo.append((step, partial(files.put_back, path)))
+        self.undo.append((step, partial(files.withdraw if before is None else files.put_back, file.path)))
+        self.say(f"{step.subject}: wrote {file.path}, and renamed {', '.join(switch.retired)} to NAME.old")
 
     def _check(self, check: Check) -> None:
         """The engine's judgement of what is in place; its refusal brings the old files back."""

@@ -71,7 +71,7 @@ def drift(wanted: Wanted, world: World) -> Found:
         files=tuple(comparing.files()),
         options_compared=comparison.options if there.files else None,
         options=tuple(option_drifts(comparison, comparing.subjects())) if there.files else (),
-        refusals=tuple(str(problem) for problem in before.refusals),
+        refusals=tuple(str(problem) for problem in before.refusals) if there.files else (),
     )
     return Found(drift=judged, installed=there, before=before)
 

@@ -23,6 +23,7 @@ from pgwrap.domain.plan import (
     PostgresSetting,
     Retire,
     Step,
+    Switch,
     Trial,
     WriteFile,
 )
@@ -59,9 +60,6 @@ def make_plan(
 ) -> Plan:
     """All that is to be done for `clusters`, in order; EngineFailed when an engine refuses what would be written."""
     rendered, warnings = render_installations(fleet, clusters, choices, world, secret=world.secret)
-    for result in rendered.values():
-        for file in result.files:
-            world.files.sweep(file.write.path)
     servers = ask_postgres(clusters if options.postgres else (), world, POSTGRES_DEADLINE)
     parts = []
     for instance, members in by_instance(fleet.clusters).items():
@@ -145,8 +143,9 @@ class _Planner:
         besides = [one for one in found.drift.files if one.state in ("left-over", "besides")]
         retiring, kept_notes, against = self._retirements(besides, found)
         retired = {step.effect.path for step in retiring if isinstance(step.effect, Retire)}
+        steps = (*(self._write(one, writes[one.path]) for one in changed), *retiring)
         return _FileSteps(
-            steps=(*(self._write(one, writes[one.path]) for one in changed), *retiring, *kept_notes),
+            steps=(*self._at_once(steps), *kept_notes),
             objections=(*self._objections(changed, found), *against),
             after=self._after(found, retired) if changed or retiring else (),
         )
@@ -159,6 +158,19 @@ class _Planner:
             reason=reasons[one.state],
             done_when="`pgwrap diff` shows no difference in it",
         )
+
+    def _at_once(self, steps: tuple[Step, ...]) -> tuple[Step, ...]:
+        """The same steps, with the main file and those that it takes over changed at one moment."""
+        retired = tuple(step.effect.path for step in steps if isinstance(step.effect, Retire))
+        main = next((step for step in steps if _writes(step, self.wanted.instance.config)), None)
+        if main is None or not retired or not isinstance(main.effect, WriteFile):
+            return steps
+        switch = replace(
+            main,
+            effect=Switch(file=main.effect, retired=retired),
+            reason=f"{main.reason}; it then says all that the others say, and the engine takes no setting twice",
+        )
+        return (*(step for step in steps if step is not main and not isinstance(step.effect, Retire)), switch)
 
     def _objections(self, changed: Iterable[FileDrift], found: Found) -> Iterator[str]:
         for one in changed:
@@ -319,6 +331,10 @@ class _Planner:
         for cluster in self.wanted.clusters if self.options.postgres else ():
             if cluster.name not in self.servers:
                 yield f"{cluster.name}: PostgreSQL was not looked at, for the spec does not say how to connect"
+
+
+def _writes(step: Step, path: str) -> bool:
+    return isinstance(step.effect, WriteFile) and step.effect.path == path
 
 
 def _in_place(planner: _Planner, user: str | None, scratch: str) -> Trial:

@@ -15,6 +15,8 @@ DIFF_SCHEMA = "pgwrap/diff/1"
 _NOT_SET = "not set"
 _COLOURS = {"+": "32", "-": "31", "@": "36"}
 _INDENT = "  "
+_NAMED = 3
+"""Up to so many commands are named; what differs for more differs as a whole."""
 
 
 def diff_text(drift: FleetDrift, *, colour: bool) -> str:
@@ -68,9 +70,7 @@ def _installation(one: InstallationDrift, *, colour: bool) -> Iterator[str]:
 def _option(option: OptionDrift) -> str:
     """`orders: compress-type: gz → zst (FILE:12)`."""
     subject = f"{option.cluster}: " if option.cluster else ""
-    commands = (
-        f" for {', '.join(option.commands[:3])}{' …' if len(option.commands) > 3 else ''}" if option.commands else ""
-    )
+    commands = f" for {', '.join(option.commands)}" if 0 < len(option.commands) <= _NAMED else ""
     place = f" ({option.place})" if option.place else ""
     before = _NOT_SET if option.before is None else option.before
     after = _NOT_SET if option.after is None else option.after

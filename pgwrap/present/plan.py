@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from pgwrap.domain.applying import Applied, StepResult
-from pgwrap.domain.plan import AlterSystem, Check, Effect, Note, Plan, Retire, Run, WriteFile
+from pgwrap.domain.plan import AlterSystem, Check, Effect, Note, Plan, Retire, Run, Switch, WriteFile
 from pgwrap.present.encode import Json, encode
 from pgwrap.present.envelope import envelope, error_entries
 from pgwrap.present.harmless import harmless
@@ -16,6 +16,7 @@ PLAN_SCHEMA = "pgwrap/plan/1"
 _KINDS: dict[type[Effect], str] = {
     WriteFile: "write-file",
     Retire: "retire-file",
+    Switch: "switch-files",
     Check: "check",
     Run: "run",
     AlterSystem: "alter-system",
@@ -82,6 +83,8 @@ def _what(effect: Effect) -> str:
             return f"write {effect.path} (mode {effect.mode:04o}{f', owner {owner}' if owner else ''})"
         case Retire():
             return f"rename {effect.path} to {effect.path}.old"
+        case Switch():
+            return f"write {effect.file.path} and at the same moment rename {', '.join(effect.retired)} to NAME.old"
         case Check():
             return f"have {effect.installation} check its files in place"
         case Run() | AlterSystem():
@@ -93,6 +96,7 @@ def _what(effect: Effect) -> str:
 def _step(result: StepResult) -> Json:
     step, effect = result.step, result.step.effect
     path = effect.path if isinstance(effect, WriteFile | Retire) else None
+    path = effect.file.path if isinstance(effect, Switch) else path
     command = effect.command.quoted() if isinstance(effect, Run | AlterSystem) else None
     settings = effect.settings if isinstance(effect, AlterSystem) else ()
     return {
@@ -104,6 +108,7 @@ def _step(result: StepResult) -> Json:
         "state": result.state,
         "message": result.message,
         "path": path,
+        "retired": list(effect.retired) if isinstance(effect, Switch) else [],
         "command": command,
         "settings": [{"name": one.name, "value": one.value, "restart": one.restart} for one in settings],
         "by_hand": encode(effect.by_hand if isinstance(effect, Note) else ""),

@@ -23,10 +23,14 @@ from pathlib import Path
 from pgwrap.domain.plan import WriteFile
 from pgwrap.errors import Busy, PgwrapError, Refused, UsageError
 from pgwrap.system.port import Access
+from pgwrap.system.switching import Switch, settle
 
 READ_LIMIT = 64 << 20
 """Bytes of the largest file read: far beyond any configuration."""
 _NO_HARD_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS)
+
+_LEFTOVER = re.compile(r"\..+\.conf\.[0-9a-f]{16}\.tmp|\.pgwrap-switch\..*\.tmp")
+"""The names that `_beside` and a switch give to native files while they are written."""
 
 _LOG = logging.getLogger("pgwrap.files")
 
@@ -118,13 +122,32 @@ class LocalFiles:
             raise _cannot("remove", path, error) from error
         _flush_directory(target.parent)
 
-    def sweep(self, path: str) -> None:
-        """Remove what a killed run left half-written beside `path`; only names that `_beside` makes."""
-        target = Path(os.path.realpath(path))
-        leftover = re.compile(rf"\.{re.escape(target.name)}\.[0-9a-f]{{16}}\.tmp")
-        for name in self.names(str(target.parent)):
-            if leftover.fullmatch(name):
-                self.withdraw(str(target.parent / name))
+    def switch(self, file: WriteFile, retired: tuple[str, ...]) -> None:
+        """Put a file in place and retire others at one moment: a reader finds all of the old or all of the new."""
+        target = Path(os.path.realpath(file.path))
+        try:
+            _existing(target, file.path)
+            _make_directories(target.parent, _ownership(file.owner, file.group).group)
+            settle(target.parent)
+            present = (Path(path) for path in retired if os.path.lexists(path))
+            turning = Switch(paths=(target, *present), absent=not target.exists())
+            ownership = _ownership(file.owner, file.group, None if turning.absent else target.stat())
+            turning.prepare(lambda path: _create(path, file.text.encode(), file.mode, ownership))
+            turning.turn()
+            turning.finish()
+        except OSError as error:
+            raise _cannot("write", file.path, error) from error
+
+    def sweep(self, directory: str) -> None:
+        """Remove what a killed run left half-written in a directory, and end a switch that it had begun."""
+        place = Path(os.path.realpath(directory))
+        try:
+            settle(place)
+        except (OSError, ValueError, KeyError) as error:
+            raise UsageError(f"what an earlier run left in {directory} cannot be put right: {error}") from error
+        for name in self.names(str(place)):
+            if _LEFTOVER.fullmatch(name):
+                self.withdraw(str(place / name))
 
     @contextmanager
     def exclusive(self, path: str) -> Iterator[None]:
@@ -291,9 +314,8 @@ def _keep_old(target: Path) -> None:
         _create(temporary, target.read_bytes(), stat.S_IMODE(present.st_mode), _Ownership())
     try:
         temporary.replace(target.with_name(f"{target.name}.old"))
-    except BaseException:
+    finally:  # also when all went well: rename(2) leaves both names where they are the same file already
         temporary.unlink(missing_ok=True)
-        raise
 
 
 def _flush_directory(directory: Path) -> None:

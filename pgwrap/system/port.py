@@ -60,8 +60,11 @@ class Files(Protocol):
     def withdraw(self, path: str) -> None:
         """Remove a file that this very run made, and that replaced none."""
 
-    def sweep(self, path: str) -> None:
-        """Remove what a killed run left half-written beside `path`."""
+    def switch(self, file: WriteFile, retired: tuple[str, ...]) -> None:
+        """Put a file in place and retire others at one moment: a reader finds all of the old or all of the new."""
+
+    def sweep(self, directory: str) -> None:
+        """Remove what a killed run left half-written in a directory, and end a switch that it had begun."""
 
     def exclusive(self, path: str) -> AbstractContextManager[None]:
         """Hold the lock file `path`, made where it is missing; Busy when another process holds it."""
