@@ -316,8 +316,13 @@ class Engine(Protocol):
     def read(self, files: tuple[NativeFile, ...], version: EngineVersion) -> Reading:
         """What this version makes of its files, main file first; raises nothing for what they hold."""
 
-    def adopt(self, files: tuple[NativeFile, ...], version: EngineVersion, name: str) -> Adoption:
-        """The files in the spec's words, as the installation called `name`; for files that `read` does not refuse."""
+    def adopt(
+        self, files: tuple[NativeFile, ...], version: EngineVersion, name: str, native: frozenset[str] = frozenset()
+    ) -> Adoption:
+        """The files in the spec's words, as the installation called `name`; for files that `read` does not refuse.
+
+        The options of `native` (canonical names) stay native, for a word was found to make a difference.
+        """
 
     def secrets(self, text: str) -> tuple[str, ...]:
         """The values in a native file's text, be it well formed or not, that must never be shown."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Generator
 from dataclasses import dataclass
 
+from pgwrap.domain.adoption import Adoption
 from pgwrap.domain.command import Command, Conversation, Outcome
 from pgwrap.domain.facts import Observation
 from pgwrap.domain.handover import Handover
 from pgwrap.domain.model import Cluster, EngineInstance, EngineKind
+from pgwrap.domain.native import NativeFile, Reading
 from pgwrap.domain.plan import ClusterSettings, Step, Trial
 from pgwrap.domain.retention import Forecast
 from pgwrap.engines.pgbackrest import commands, observe, postgres
@@ -23,6 +25,7 @@ from pgwrap.engines.port import (
     ForecastRequest,
     HoldJob,
     HoldRequest,
+    NativePlaces,
     ObserveRequest,
     PreparationRequest,
     Remark,
@@ -118,6 +121,36 @@ class PgBackRest:
         from pgwrap.engines.pgbackrest.handover import handover  # noqa: PLC0415 - for `eject` alone
 
         return handover(cluster, version)
+
+    def places(
+        self,
+        files: tuple[NativeFile, ...],  # noqa: ARG002 - pgBackRest's files name no others
+        instance: EngineInstance | None,
+    ) -> NativePlaces:
+        """Its own places, or those of an installation of the spec."""
+        from pgwrap.engines.pgbackrest import places  # noqa: PLC0415 - native files are for a few commands alone
+
+        return places.places(instance)
+
+    def recognises(self, file: NativeFile) -> bool:
+        """See reader.py."""
+        from pgwrap.engines.pgbackrest import reader  # noqa: PLC0415 - as `places`
+
+        return reader.recognises(file)
+
+    def read(self, files: tuple[NativeFile, ...], version: EngineVersion) -> Reading:
+        """See reader.py."""
+        from pgwrap.engines.pgbackrest import reader  # noqa: PLC0415 - as `places`
+
+        return reader.read(files, version)
+
+    def adopt(
+        self, files: tuple[NativeFile, ...], version: EngineVersion, name: str, native: frozenset[str] = frozenset()
+    ) -> Adoption:
+        """See adopt.py."""
+        from pgwrap.engines.pgbackrest import adopt  # noqa: PLC0415 - as `places`
+
+        return adopt.adopt(files, version, name, native)
 
     def settings(self, cluster: Cluster, version: EngineVersion) -> ClusterSettings:
         """wal_level, archive_mode, archive_command and max_wal_senders."""

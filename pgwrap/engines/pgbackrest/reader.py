@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pgwrap.domain.native import NativeFile, Reading, View
+from pgwrap.engines.pgbackrest.cross_rules import between
 from pgwrap.engines.pgbackrest.layers import GLOBAL, Layers
 from pgwrap.engines.pgbackrest.native_lines import Lines, split, stanzas
-from pgwrap.engines.pgbackrest.resolution import Resolution, resolve
+from pgwrap.engines.pgbackrest.resolution import Resolution, named, resolve
 from pgwrap.engines.pgbackrest.rules import Rules, rules
 from pgwrap.engines.port import EngineVersion
 from pgwrap.errors import Location, Problem
@@ -33,10 +34,10 @@ def read(files: tuple[NativeFile, ...], version: EngineVersion) -> Reading:
     layers = Layers(lines, known)
     _sections(lines, layers, known)
     views = tuple(
-        View(subject=subject, command=command, options=resolve(_resolution(layers, lines, subject, command)))
+        _view(_resolution(layers, lines, subject, command))
         for subject in ("", *stanzas(lines))
         for command in known.commands
-        if subject or not known.options["stanza"].for_command(command).required or not _takes_stanza(known, command)
+        if subject or _goes_without(known, command)
     )
     return Reading(
         views=views,
@@ -45,14 +46,21 @@ def read(files: tuple[NativeFile, ...], version: EngineVersion) -> Reading:
     )
 
 
+def _view(resolution: Resolution) -> View:
+    between(resolve(resolution))
+    return View(subject=resolution.stanza, command=resolution.command, options=named(resolution))
+
+
 def in_order(files: tuple[NativeFile, ...]) -> tuple[NativeFile, ...]:
     """The main file first, then the included ones by name, as pgBackRest joins them."""
     main = tuple(file for file in files if file.role != "include")
     return (*main, *sorted((file for file in files if file.role == "include"), key=lambda file: file.path))
 
 
-def _takes_stanza(known: Rules, command: str) -> bool:
-    return command in known.options["stanza"].commands
+def _goes_without(known: Rules, command: str) -> bool:
+    """Whether the command can be called without a stanza; `check` then reads each stanza in turn (2.48)."""
+    stanza = known.options["stanza"]
+    return command != "check" and (command not in stanza.commands or not stanza.for_command(command).required)
 
 
 def _resolution(layers: Layers, lines: Lines, subject: str, command: str) -> Resolution:

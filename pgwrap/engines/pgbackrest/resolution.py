@@ -1,11 +1,12 @@
-"""All options of one pgBackRest command as its parser resolves them: dependencies, defaults, required ones, and the
-rules between options (src/config/parse.c from phase 4 on, src/config/load.c). It reads no file.
+"""All options of one pgBackRest command as its parser resolves them: dependencies, defaults, and what is required.
+
+It follows cfgParse() of src/config/parse.c from its fourth phase on, and reads no file.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from pgwrap.domain.native import Effective
 from pgwrap.engines.pgbackrest.layers import Findings, Given, OptionKey
@@ -16,16 +17,7 @@ from pgwrap.engines.pgbackrest.native_values import (
     meaning,
 )
 from pgwrap.engines.pgbackrest.rules import Depend, Rule, Rules
-from pgwrap.engines.port import EngineVersion
 from pgwrap.errors import Location
-
-_DEFAULTS_IN_LOAD = EngineVersion.parse("2.56")
-"""From here on the parser itself knows defaults that depend on another option."""
-_KEY_CHECK_TYPE = EngineVersion.parse("2.48")
-_BUCKET_STYLE = EngineVersion.parse("2.58")
-_LEVELS = {"none": (0, 0, 0), "bz2": (9, 1, 9), "gz": (6, -1, 9), "lz4": (1, -5, 12), "zst": (3, -7, 22)}
-"""The default, lowest and highest level of each compression before `_DEFAULTS_IN_LOAD`."""
-_TLS_PORT = "8432"
 
 
 @dataclass(slots=True)
@@ -62,15 +54,19 @@ class Resolution:
         )
 
 
-def resolve(resolution: Resolution) -> Mapping[str, Effective]:
-    """Every option by its canonical name; refusals and remarks go to the findings."""
+def resolve(resolution: Resolution) -> Resolution:
+    """Every option that the command knows; refusals and remarks go to the findings."""
     valid = [rule for rule in resolution.rules.options.values() if resolution.command in rule.commands]
     resolution.numbers = _numbers(valid, resolution.given)
     for rule in valid:
         for number in resolution.numbers[rule.group] if rule.group else (1,):
             _resolve_one(resolution, rule, number)
-    _between(resolution)
-    return _named(resolution)
+    return resolution
+
+
+def named(resolution: Resolution) -> dict[str, Effective]:
+    """Every option by its canonical name, without numbers of which nothing counts."""
+    return dict(_options(resolution))
 
 
 def _numbers(valid: list[Rule], given: Mapping[OptionKey, Given]) -> dict[str, tuple[int, ...]]:
@@ -179,142 +175,7 @@ def _said(resolution: Resolution, depend: Depend, number: int) -> str:
     return f"{key}={value}" if value is not None and not other.secure else key
 
 
-def _between(resolution: Resolution) -> None:
-    """What pgBackRest checks and decides between options once all are read."""
-    if resolution.rules.version < _DEFAULTS_IN_LOAD:
-        _old_defaults(resolution)
-    _compress(resolution)
-    _retention(resolution)
-    _timeouts(resolution)
-    _hosts(resolution)
-    _paths(resolution)
-    _buckets(resolution)
-    if resolution.rules.version >= _KEY_CHECK_TYPE:
-        _host_keys(resolution)
-
-
-def _old_defaults(resolution: Resolution) -> None:
-    for group in ("repo", "pg"):
-        for number in resolution.numbers[group]:
-            host = f"{group}-host"
-            if resolution.value(f"{host}-type", number) == "tls" and resolution.is_default(f"{host}-port", number):
-                resolution.set_default(f"{host}-port", _TLS_PORT, number)
-    for number in resolution.numbers["repo"]:
-        kind = resolution.value("repo-type", number)
-        name = "repo-storage-upload-chunk-size"
-        if kind in {"azure", "gcs", "s3"} and resolution.is_default(name, number):
-            resolution.set_default(name, "5MiB" if kind == "s3" else "4MiB", number)
-
-
-def _compress(resolution: Resolution) -> None:
-    """The old `compress`, and before 2.56 the level that goes with a type."""
-    kind = resolution.value("compress-type")
-    if kind is None:
-        return
-    if resolution.value("compress") == "n" and resolution.is_default("compress-type"):
-        kind = "none"
-        option = resolution.found["compress", 1]
-        resolution.found["compress-type"] = replace(option, values=(kind,))
-        resolution.set_default("compress-level", "0")
-    resolution.found.pop(("compress", 1), None)
-    if resolution.rules.version < _DEFAULTS_IN_LOAD:
-        _old_level(resolution, kind)
-
-
-def _old_level(resolution: Resolution, kind: str) -> None:
-    default, lowest, highest = _LEVELS.get(kind, (0, 0, 0))
-    level = resolution.found.get(("compress-level", 1))
-    if level is None or level.place is None:
-        resolution.set_default("compress-level", str(default))
-    elif kind != "none" and not lowest <= int(level.values[0]) <= highest:
-        message = f"must be between {lowest} and {highest} with compress-type={kind}, not {level.shown} [032]"
-        resolution.findings.refuse(message, level.place, "compress-level")
-
-
-def _retention(resolution: Resolution) -> None:
-    """How many backups keep their WAL when nobody says it."""
-    for number in resolution.numbers["repo"]:
-        if ("repo-retention-archive", number) in resolution.found:
-            continue
-        kind = resolution.value("repo-retention-archive-type", number)
-        source = {"full": "repo-retention-full", "diff": "repo-retention-diff"}.get(kind or "")
-        counted = kind != "full" or resolution.value("repo-retention-full-type", number) == "count"
-        value = resolution.value(source, number) if source and counted else None
-        if value is not None:
-            resolution.set_default("repo-retention-archive", value, number)
-
-
-def _timeouts(resolution: Resolution) -> None:
-    database, protocol = (resolution.value(name) for name in ("db-timeout", "protocol-timeout"))
-    if database is None or protocol is None or float(protocol) > float(database):
-        return
-    if resolution.is_default("protocol-timeout"):
-        resolution.set_default("protocol-timeout", _seconds(resolution, float(database) + 30))
-    elif resolution.is_default("db-timeout"):
-        lower = float(protocol) - 30
-        resolution.set_default("db-timeout", _seconds(resolution, lower if lower >= 15 else float(protocol) / 2))
-    else:
-        place = resolution.found["protocol-timeout", 1].place
-        message = f"must be greater than db-timeout, which is {database} s [032]"
-        resolution.findings.refuse(message, place, "protocol-timeout")
-
-
-def _seconds(resolution: Resolution, amount: float) -> str:
-    """As a default that the version reads back."""
-    if resolution.rules.version < EngineVersion.parse("2.53"):
-        return f"{amount:g}" if amount < 1e5 else str(int(amount))
-    return f"{int(amount * 1000)}ms"
-
-
-def _hosts(resolution: Resolution) -> None:
-    if not {"pg-host", "repo-host"} <= {name for name, _ in resolution.found}:
-        return
-    place = next(option.place for (name, _), option in resolution.found.items() if name == "repo-host")
-    message = "the database and a repository cannot both be on another host [025]"
-    resolution.findings.refuse(message, place, "repo-host")
-
-
-def _paths(resolution: Resolution) -> None:
-    first: dict[tuple[str | None, str], int] = {}
-    for number in _kept(resolution, "repo"):
-        kind, path = resolution.value("repo-type", number), resolution.value("repo-path", number)
-        if path is None or kind not in {"posix", "cifs"} or ("repo-host", number) in resolution.found:
-            continue
-        known = first.setdefault((kind, path), number)
-        if known != number:
-            place = resolution.found["repo-path", number].place or resolution.place
-            message = f"repo{known} and repo{number} have one path, {path} [032]"
-            resolution.findings.refuse(message, place, f"repo{number}-path")
-
-
-def _buckets(resolution: Resolution) -> None:
-    for number in resolution.numbers["repo"]:
-        bucket = resolution.found.get(("repo-s3-bucket", number))
-        if bucket is None or "." not in bucket.values[0] or resolution.value("repo-storage-verify-tls", number) != "y":
-            continue
-        style = resolution.value("repo-s3-uri-style", number)
-        if resolution.rules.version < _BUCKET_STYLE or style == "host":
-            message = "a bucket's name with dots cannot be verified by TLS [032]"
-            resolution.findings.refuse(message, bucket.place, f"repo{number}-s3-bucket")
-
-
-def _host_keys(resolution: Resolution) -> None:
-    for number in resolution.numbers["repo"]:
-        check = resolution.found.get(("repo-sftp-host-key-check-type", number))
-        if check is None:
-            continue
-        fingerprint = resolution.found.get(("repo-sftp-host-fingerprint", number))
-        if fingerprint is not None and check.place is None:
-            resolution.set_default("repo-sftp-host-key-check-type", "fingerprint", number)
-        elif fingerprint is not None and check.values != ("fingerprint",):
-            message = "goes only with host-key-check-type=fingerprint [031]"
-            resolution.findings.refuse(message, fingerprint.place, f"repo{number}-sftp-host-fingerprint")
-        elif fingerprint is None and check.values == ("fingerprint",) and resolution.demanding:
-            message = f"repo{number}-sftp-host-fingerprint is missing [037]"
-            resolution.findings.refuse(message, check.place, f"repo{number}-sftp-host-key-check-type")
-
-
-def _kept(resolution: Resolution, group: str) -> tuple[int, ...]:
+def kept(resolution: Resolution, group: str) -> tuple[int, ...]:
     """The numbers of which anything counts that somebody wrote; with none of them the first, as number 1."""
     numbers = resolution.numbers[group]
     if len(numbers) == 1:
@@ -327,22 +188,18 @@ def _kept(resolution: Resolution, group: str) -> tuple[int, ...]:
     return tuple(number for number in numbers if number in written) or numbers[:1]
 
 
-def _named(resolution: Resolution) -> dict[str, Effective]:
-    return dict(_options(resolution))
-
-
 def _options(resolution: Resolution) -> Iterator[tuple[str, Effective]]:
-    kept = {group: _kept(resolution, group) for group in ("repo", "pg")}
+    counted = {group: kept(resolution, group) for group in ("repo", "pg")}
     for (name, number), option in resolution.found.items():
         rule = resolution.rules.options[name]
-        if rule.section == "command-line" or (rule.group is not None and number not in kept[rule.group]):
+        if rule.section == "command-line" or (rule.group is not None and number not in counted[rule.group]):
             continue
-        yield rule.key(_renumbered(resolution, rule, number, kept)), option
+        yield rule.key(_renumbered(resolution, rule, number, counted)), option
 
 
-def _renumbered(resolution: Resolution, rule: Rule, number: int, kept: Mapping[str, tuple[int, ...]]) -> int:
+def _renumbered(resolution: Resolution, rule: Rule, number: int, counted: Mapping[str, tuple[int, ...]]) -> int:
     """A single repository of which nothing counts that somebody wrote is number 1, whatever was written."""
-    if rule.group is None or len(kept[rule.group]) > 1 or number == 1:
+    if rule.group is None or len(counted[rule.group]) > 1 or number == 1:
         return number
     written = any(
         option.place is not None and one == number and resolution.rules.options[name].group == rule.group
