@@ -45,16 +45,7 @@ class Scene:
     def killed(self, number: int, *options: str) -> Ran:
         """Run apply, killed before its effect `number`."""
         return run(
-            (
-                sys.executable,
-                "-m",
-                "integration.lab.killing",
-                str(number),
-                "apply",
-                "--yes",
-                "--no-postgres",
-                "--quiet",
-            ),
+            (sys.executable, "-m", "integration.lab.killing", str(number), *APPLY, *options),
             check=False,
             directory=ROOT,
             environment={

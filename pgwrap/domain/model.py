@@ -153,6 +153,8 @@ class PostgresTarget:
     password: Secret | None = None
     sslmode: str | None = None
     streaming_user: str | None = None
+    streaming_password: Secret | None = None
+    """Of `streaming_user` where that is another role than `user`."""
     ssh: RemoteHost | None = None
     """How the engine reaches the server's files when they are on another host (SSH or TLS)."""
     ask: bool = True
@@ -372,6 +374,7 @@ class Fleet:
     def _secrets(self) -> Iterator[tuple[Path, Secret | None]]:
         for cluster in self.clusters:
             yield (*cluster.spec_path, "postgres", "password"), cluster.postgres.password
+            yield (*cluster.spec_path, "postgres", "streaming_password"), cluster.postgres.streaming_password
             for repository in cluster.repositories:
                 path = ("repositories", repository.name)
                 yield from (((*path, "credentials", name), secret) for name, secret in repository.credentials)

@@ -177,6 +177,7 @@ def postgres(words: PostgresWords | None) -> PostgresTarget:
         password=secret(words.password),
         sslmode=words.sslmode,
         streaming_user=words.streaming_user,
+        streaming_password=secret(words.streaming_password),
         ssh=remote_host(words.ssh),
         ask=words.ask is not False,
         wal_segment_size=words.wal_segment_size,

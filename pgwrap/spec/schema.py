@@ -446,6 +446,11 @@ class PostgresWords(Words):
     streaming_user: Text | None = word(
         "The role for streaming replication.", pgbackrest="none", barman="user in streaming_conninfo", default="`user`"
     )
+    streaming_password: SecretForm | None = word(
+        "That role's password, where it is another than `user`. A .pgpass file is the better place.",
+        pgbackrest="none",
+        barman="password in streaming_conninfo",
+    )
     ssh: RemoteHostWords | None = word(
         "How the engine reaches the server's files on another host.", pgbackrest="pgN-host-*", barman="ssh_command"
     )

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pgwrap.domain.adoption import Adoption
 from pgwrap.domain.command import Command, Conversation
 from pgwrap.domain.facts import Observation
 from pgwrap.domain.handover import Handover
 from pgwrap.domain.model import Cluster, EngineInstance, EngineKind
+from pgwrap.domain.native import NativeFile, Reading
 from pgwrap.domain.plan import ClusterSettings, Step, Trial
 from pgwrap.domain.retention import Forecast
 from pgwrap.engines.barman import commands
@@ -26,6 +28,7 @@ from pgwrap.engines.port import (
     ForecastRequest,
     HoldJob,
     HoldRequest,
+    NativePlaces,
     ObserveRequest,
     PreparationRequest,
     Remark,
@@ -104,6 +107,30 @@ class Barman:
         from pgwrap.engines.barman.handover import handover  # noqa: PLC0415 - for `eject` alone
 
         return handover(cluster, version)
+
+    def places(self, files: tuple[NativeFile, ...], instance: EngineInstance | None) -> NativePlaces:
+        """See places.py."""
+        from pgwrap.engines.barman.places import places  # noqa: PLC0415 - native files are for a few commands alone
+
+        return places(files, instance)
+
+    def recognises(self, file: NativeFile) -> bool:
+        """See places.py."""
+        from pgwrap.engines.barman.places import recognises  # noqa: PLC0415 - as `places`
+
+        return recognises(file)
+
+    def read(self, files: tuple[NativeFile, ...], version: EngineVersion) -> Reading:
+        """See reading.py."""
+        from pgwrap.engines.barman.reading import read  # noqa: PLC0415 - as `places`
+
+        return read(files, version)
+
+    def adopt(self, files: tuple[NativeFile, ...], version: EngineVersion, name: str) -> Adoption:
+        """See adopt.py."""
+        from pgwrap.engines.barman.adopt import adopt  # noqa: PLC0415 - as `places`
+
+        return adopt(files, version, name)
 
     def settings(self, cluster: Cluster, version: EngineVersion) -> ClusterSettings:
         """See settings.py."""

@@ -398,6 +398,22 @@ LIMITS: Final[tuple[Limit, ...]] = (
         hint="put it into .pgpass of Barman's user and leave it out",
     ),
     Limit(
+        path=("postgres", "streaming_password"),
+        said=lambda c: c.postgres.streaming_password is not None,
+        severity="warning",
+        message="Barman shows passwords of its configuration in its JSON and to passive nodes",
+        hint="put it into .pgpass of Barman's user and leave it out",
+    ),
+    Limit(
+        path=("postgres", "streaming_password"),
+        said=lambda c: (
+            c.postgres.streaming_password is not None and c.postgres.streaming_user in (None, c.postgres.user)
+        ),
+        severity="warning",
+        message="it belongs to a streaming_user other than user: it is ignored",
+        hint="write streaming_user, or leave it out",
+    ),
+    Limit(
         path=("passive", "transport"),
         said=lambda c: c.passive is not None and c.passive.transport == "tls",
         severity="error",

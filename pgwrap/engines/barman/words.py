@@ -144,16 +144,16 @@ def model_settings(cluster: Cluster, model: BarmanModel, secret: SecretReader) -
 
 
 def conninfo(server: PostgresTarget, secret: SecretReader, *, streaming: bool = False) -> str:
-    """libpq's connection string for a server; the streaming role has no database and no known password."""
+    """libpq's connection string for a server; the streaming role has no database, and a password of its own."""
     own_role = streaming and server.streaming_user not in (None, server.user)
-    password = None if own_role or server.password is None else secret(server.password)
+    password = server.streaming_password if own_role else server.password
     return connection_string(
         ("host", server.host or server.socket_directory),
         ("port", str(server.port)),
         ("user", server.streaming_user if own_role else server.user),
         ("dbname", None if streaming else server.connection_database),
         ("sslmode", server.sslmode),
-        ("password", password),
+        ("password", None if password is None else secret(password)),
     )
 
 
