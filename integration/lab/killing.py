@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 
-from pgwrap.__main__ import main
+from pgwrap.cli.app import main
 
 _CHANGES = frozenset(
     {"os.rename", "os.link", "os.mkdir", "os.remove", "os.rmdir", "os.chmod", "os.chown", "os.symlink"}

@@ -111,9 +111,10 @@ def compare(before: Reading, after: Reading) -> Comparison:
 def _pairs(
     before: Reading, after: Reading
 ) -> Iterator[tuple[str, str | None, str, Effective | None, Effective | None]]:
-    keys = dict.fromkeys((view.subject, view.command) for view in (*before.views, *after.views))
-    for subject, command in keys:
-        old, new = before.view(subject, command), after.view(subject, command)
+    olds = {(view.subject, view.command): view for view in before.views}
+    news = {(view.subject, view.command): view for view in after.views}
+    for subject, command in dict.fromkeys((*olds, *news)):
+        old, new = olds.get((subject, command)), news.get((subject, command))
         names = dict.fromkeys((*(old.options if old else ()), *(new.options if new else ())))
         for name in names:
             yield subject, command, name, _option(old, name), _option(new, name)

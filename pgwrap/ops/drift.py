@@ -35,6 +35,8 @@ class Wanted:
     """Who may read the files."""
     with_secrets: bool = True
     """Whether the rendered text holds its secrets; without them only the rest is compared."""
+    brief: bool = False
+    """Whether files that are the same to the letter need not be read option by option."""
 
     def files(self) -> tuple[RenderedFile, ...]:
         """The files that hold one of the clusters."""
@@ -63,6 +65,10 @@ def drift(wanted: Wanted, world: World) -> Found:
     if there.problem is not None:
         return Found(drift=replace(judged, unknown=there.problem), installed=there, before=Reading(views=()))
     engine = world.engine(wanted.instance)
+    nothing = Reading(views=())
+    same = _Comparing(wanted=wanted, there=there, before=nothing, engine=engine, world=world).identical()
+    if wanted.brief and same:
+        return Found(drift=replace(judged, files=same), installed=there, before=nothing)
     before = engine.read(there.files, wanted.version)
     comparing = _Comparing(wanted=wanted, there=there, before=before, engine=engine, world=world)
     comparison = comparing.meaning()
@@ -132,6 +138,14 @@ class _Comparing:
     def _differs_visibly(self, before: object, after: object) -> bool:
         """Without secrets at hand, two that are secret cannot be told apart."""
         return self.wanted.with_secrets or not all(getattr(one, "secret", False) for one in (before, after))
+
+    def identical(self) -> tuple[FileDrift, ...]:
+        """The files, when all of them are the same to the letter and the engine reads no other; else none."""
+        rendered = {file.write.path for file in self.wanted.rendered.files}
+        if any(file.path not in rendered for file in self.there.files):
+            return ()
+        files = tuple(self._file(file) for file in self.wanted.files())
+        return files if all(file.state == "same" for file in files) else ()
 
     def files(self) -> Iterator[FileDrift]:
         """Every file that the spec wants, then what the engine reads besides."""

@@ -73,6 +73,7 @@ def _installation(
             version=version,
             user=members[0].run_as,
             with_secrets=False,
+            brief=True,
         )
         found = drift(wanted, world).drift
     except PgwrapError as error:

@@ -72,6 +72,7 @@ def make_plan(
                 rendered=rendered[instance],
                 version=choices[instance].version,
                 user=world.user_for(members[0]),
+                brief=True,
             )
             planner = _Planner(wanted=wanted, world=world, records=records, options=options, servers=servers)
             parts.append(planner.plan())

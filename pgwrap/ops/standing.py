@@ -77,6 +77,7 @@ def remember_in_place(fleet: Fleet, choices: Mapping[EngineInstance, VersionChoi
                     rendered=rendered,
                     version=choice.version,
                     user=members[0].run_as,
+                    brief=True,
                 ),
                 world,
             )

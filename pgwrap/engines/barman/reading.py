@@ -128,9 +128,8 @@ class _Reader:
     def _global(self, option: Option) -> Stated | None:
         text = self._text("barman", option.name, {}, none=None)
         if text:
-            return Stated(
-                value=_level(text) if option.name == "log_level" else text, text=text, place=self._place(option)
-            )
+            value = _level(text) if option.name == "log_level" else text
+            return Stated(value=value, text=text, place=self.sections.place("barman", option.name))
         default = _GLOBAL_DEFAULTS.get(option.name)
         if default is None:
             return None
