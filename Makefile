@@ -4,7 +4,7 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := help
 # Hundreds of tests start pgwrap: its own modules are compiled once, not each time.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help demo test unit integration matrix oracle bench lint docs wheel-test clean setup
+.PHONY: help demo test unit integration matrix oracle corpus bench lint docs wheel-test clean setup
 
 help: ## say what there is
 	@echo 'pgwrap: one spec and one status for pgBackRest and Barman'
@@ -37,6 +37,9 @@ oracle: setup ## what pgwrap retention foretells against what the engines then d
 
 bench: setup ## time and memory as ratios of the bare engine calls
 	@$(PYTHON) -m integration.bench $(ARGS)
+
+corpus: setup ## pgwrap import over real native files, with the real engines as judges
+	@$(PYTHON) -m integration.corpus $(ARGS)
 
 lint: setup ## ruff and mypy, as in review
 	@$(PYTHON) -m pip install -q --disable-pip-version-check -e '.[dev]'

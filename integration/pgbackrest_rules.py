@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -95,7 +95,7 @@ def _show(git: str, revision: str) -> str:
 def _pairs(text: str) -> Any:
     """The document with each mapping as pairs, for keys that repeat (`-command`) mean something."""
     root = yaml.compose(text, Loader=yaml.SafeLoader)
-    return _data(root)
+    return [] if root is None else _data(root)
 
 
 def _data(node: yaml.Node) -> Any:
@@ -135,26 +135,13 @@ def _options(raw: Pairs, roles: dict[str, set[str]]) -> dict[str, Rule]:
 def _apply(rule: Rule, key: str, value: Any, found: dict[str, Rule], roles: dict[str, set[str]]) -> None:
     if key == "command":
         rule["commands"] = _commands(value, found, roles)
-    elif key == "command-role":
-        rule["roles"] = [role for role, _ in value]
-    elif key == "allow-list":
-        rule["allowed"] = found[value].get("allowed") if isinstance(value, str) else [_choice(item) for item in value]
-    elif key == "allow-range":
-        rule["range"] = _mapped(value)
-    elif key == "default":
-        rule["default"] = None if value == "~" else _default(value)
-    elif key == "default-type":
-        rule["default-type"] = value
-    elif key == "default-literal":
-        rule["default-type"] = "literal" if value == "true" else "quote"
-    elif key == "depend":
-        rule["depend"] = _depend(value, found)
-    elif key == "deprecate":
-        rule["deprecated"] = _deprecated(value)
-    elif key in {"required", "secure", "beta", "bool-like", "negate", "internal"}:
+    elif key in _FLAGS:
         rule[key] = value == "true"
-    elif key in {"section", "group", "type"}:
+    elif key in _TEXTS:
         rule[key] = value
+    elif key in _READERS:
+        name, read = _READERS[key]
+        rule[name] = read(value, found)
     elif key != "sequence":
         raise SystemExit(f"config.yaml has a new word: {key}")
 
@@ -206,6 +193,24 @@ def _commands(value: Any, found: dict[str, Rule], roles: dict[str, set[str]]) ->
                 _apply(own, key, inner, found, roles)
             chosen[command] = own
     return chosen
+
+
+_FLAGS = frozenset({"required", "secure", "beta", "bool-like", "negate", "internal"})
+_TEXTS = frozenset({"section", "group", "type", "default-type"})
+_READERS: dict[str, tuple[str, Callable[[Any, dict[str, Rule]], Any]]] = {
+    "command-role": ("roles", lambda value, _: [role for role, _ in value]),
+    "allow-list": (
+        "allowed",
+        lambda value, found: (
+            found[value].get("allowed") if isinstance(value, str) else [_choice(item) for item in value]
+        ),
+    ),
+    "allow-range": ("range", lambda value, _: _mapped(value)),
+    "default": ("default", lambda value, _: None if value == "~" else _default(value)),
+    "default-literal": ("default-type", lambda value, _: "literal" if value == "true" else "quote"),
+    "depend": ("depend", _depend),
+    "deprecate": ("deprecated", lambda value, _: _deprecated(value)),
+}
 
 
 def _release(table: dict[str, Rule]) -> None:
@@ -276,16 +281,16 @@ def _write(tables: dict[str, dict[str, Rule]], commands: dict[str, list[str]]) -
                 epoch["commands"] = sets.index(epoch["commands"])
         lines.append(f"  {json.dumps(name)}: {json.dumps(epochs)}")
     about = {
-        "source": "pgBackRest's config.yaml of every release from 2.45 to 2.59.1; 2.60.0 from its development and its help",
+        "source": "config.yaml of every release from 2.45 to 2.59.1; 2.60.0 from its development and its help",
         "option": "one rule for each version that changed it; since: the first version of the rule",
         "commands": "an index into command_sets: the commands whose main process takes the option",
         "apart": "what one command says otherwise",
-        "depend": "the option counts only where the other has one of the values (null: any); default: what it is elsewhere",
+        "depend": "it counts only where the other option has one of the values (null: any); default: elsewhere",
         "deprecated": "older names: [name, without a number, with one]",
     }
-    listed = {version: names for version, names in commands.items()}
+    versions = list(commands)
     changed = {
-        version: names for version, names in listed.items() if names != listed.get(_previous(version, list(listed)))
+        version: names for version, names in commands.items() if names != commands.get(_previous(version, versions))
     }
     text = (
         "{\n"
@@ -297,9 +302,9 @@ def _write(tables: dict[str, dict[str, Rule]], commands: dict[str, list[str]]) -
     TARGET.write_text(text, encoding="utf-8")
 
 
-def _previous(version: str, versions: list[str]) -> str | None:
+def _previous(version: str, versions: list[str]) -> str:
     index = versions.index(version)
-    return versions[index - 1] if index else None
+    return versions[index - 1] if index else ""
 
 
 if __name__ == "__main__":

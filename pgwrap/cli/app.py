@@ -15,6 +15,7 @@ from pgwrap.cli import (
     eject,
     expire,
     hold,
+    import_files,
     init,
     list_backups,
     render,
@@ -71,6 +72,7 @@ for command in (
     expire.expire,
 ):
     app.command()(command)
+app.command("import")(import_files.import_files)
 app.command("list")(list_backups.list_backups)
 app.command(cls=status.StatusCommand)(status.status)
 

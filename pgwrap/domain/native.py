@@ -111,17 +111,13 @@ def compare(before: Reading, after: Reading) -> Comparison:
 def _pairs(
     before: Reading, after: Reading
 ) -> Iterator[tuple[str, str | None, str, Effective | None, Effective | None]]:
-    olds = {(view.subject, view.command): view for view in before.views}
-    news = {(view.subject, view.command): view for view in after.views}
-    for subject, command in dict.fromkeys((*olds, *news)):
-        old, new = olds.get((subject, command)), news.get((subject, command))
-        names = dict.fromkeys((*(old.options if old else ()), *(new.options if new else ())))
-        for name in names:
-            yield subject, command, name, _option(old, name), _option(new, name)
-
-
-def _option(view: View | None, name: str) -> Effective | None:
-    return None if view is None else view.options.get(name)
+    earlier, later = (
+        {(view.subject, view.command): view.options for view in reading.views} for reading in (before, after)
+    )
+    for key in dict.fromkeys((*earlier, *later)):
+        old, new = earlier.get(key, {}), later.get(key, {})
+        for name in dict.fromkeys((*old, *new)):
+            yield *key, name, old.get(name), new.get(name)
 
 
 def _meaning(option: Effective | None) -> tuple[str, ...] | None:

@@ -16,6 +16,7 @@ from pgwrap.domain.applying import Applied, StepResult
 from pgwrap.domain.model import Fleet
 from pgwrap.domain.plan import AlterSystem, Check, Note, Plan, Retire, Run, Step, Switch, WriteFile
 from pgwrap.errors import EngineFailed, PgwrapError, Refused
+from pgwrap.ops.installed import READ_LIMIT
 from pgwrap.ops.planning import run_trial
 from pgwrap.ops.records import Records
 from pgwrap.ops.world import World, by_instance
@@ -31,7 +32,7 @@ def clean_up(fleet: Fleet, world: World) -> None:
     for instance in by_instance(fleet.clusters):
         if instance.host is None:
             for directory in dict.fromkeys((posixpath.dirname(instance.config), instance.include)):
-                if directory is not None and world.files.names(directory):
+                if directory is not None and world.files.entries(directory):
                     world.files.sweep(directory)
 
 
@@ -125,7 +126,7 @@ class _Applier:
 
     def _write(self, step: Step, file: WriteFile) -> None:
         files = self.world.files
-        before = files.content(file.path)
+        before = files.read_bytes(file.path, READ_LIMIT)
         self.records.intend(file)
         files.write(file)
         self.say(f"{step.subject}: wrote {file.path}")
@@ -142,7 +143,7 @@ class _Applier:
 
     def _switch(self, step: Step, switch: Switch) -> None:
         files, file = self.world.files, switch.file
-        before = files.content(file.path)
+        before = files.read_bytes(file.path, READ_LIMIT)
         self.records.intend(file)
         files.switch(file, switch.retired)
         for path in switch.retired:

@@ -13,6 +13,8 @@ from pgwrap.engines.port import NativePlaces
 from pgwrap.errors import EngineFailed, PgwrapError
 from pgwrap.ops.world import World
 
+READ_LIMIT: Final = 64 << 20
+"""Bytes of the largest native file that is read: far beyond any configuration."""
 _ABSENT: Final = b"No such file or directory"
 _SUFFIX: Final = ".conf"
 
@@ -68,7 +70,7 @@ class _Reader:
         """The bytes of a file."""
         if self.instance.host is None:
             try:
-                return self.world.files.content(path)
+                return self.world.files.read_bytes(path, READ_LIMIT)
             except PgwrapError:
                 if self.user is None:
                     raise
@@ -90,7 +92,7 @@ class _Reader:
     def _names(self, directory: str) -> tuple[str, ...]:
         if self.instance.host is None:
             try:
-                return self.world.files.names(directory)
+                return self.world.files.entries(directory)
             except PgwrapError:
                 if self.user is None:
                     raise

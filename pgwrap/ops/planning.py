@@ -32,6 +32,7 @@ from pgwrap.engines.port import Engine, PreparationRequest, TrialRequest
 from pgwrap.errors import EngineFailed, UsageError
 from pgwrap.ops.asking import POSTGRES_DEADLINE, ask_postgres, connecting_user
 from pgwrap.ops.drift import Found, Wanted, drift, engine_files, role_of
+from pgwrap.ops.installed import READ_LIMIT
 from pgwrap.ops.records import Records
 from pgwrap.ops.render import render_installations
 from pgwrap.ops.versions import VersionChoice
@@ -186,7 +187,7 @@ class _Planner:
 
     def _present(self, path: str, found: Found) -> bytes | None:
         known = found.installed.content(path)
-        return known if known is not None else self.world.files.content(path)
+        return known if known is not None else self.world.files.read_bytes(path, READ_LIMIT)
 
     def _retirements(
         self, besides: Iterable[FileDrift], found: Found

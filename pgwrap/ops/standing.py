@@ -19,7 +19,7 @@ from pgwrap.domain.model import Cluster, EngineInstance, Fleet
 from pgwrap.domain.plan import WriteFile
 from pgwrap.engines.port import Engine, EngineVersion
 from pgwrap.errors import PgwrapError
-from pgwrap.ops.installed import installed
+from pgwrap.ops.installed import READ_LIMIT, installed
 from pgwrap.ops.versions import VersionChoice
 from pgwrap.ops.world import World, by_instance, owned
 
@@ -120,7 +120,7 @@ def _shapes(installation: Installation, paths: tuple[str, ...], world: World) ->
         return None
     found = {file.path: file.content for file in there.files}
     for path in paths:
-        content = found.get(path) or world.files.content(path)
+        content = found.get(path) or world.files.read_bytes(path, READ_LIMIT)
         if content is not None:
             found[path] = content
     engine = world.engine(installation.instance)

@@ -50,6 +50,13 @@ def choose(
     }
 
 
+def choose_for(
+    instance: EngineInstance, named: Mapping[EngineKind, EngineVersion], world: World, *, ask: bool = True
+) -> VersionChoice:
+    """A version for an installation of which no cluster is known yet; EngineUnsupported for one that is too old."""
+    return _supported(instance, _choose_one(instance, (), named, world, ask=ask), world)
+
+
 def _choose_one(
     instance: EngineInstance,
     users: tuple[Cluster, ...],
@@ -66,7 +73,8 @@ def _choose_one(
             version=engine.newest, note=f"{instance.name}: checked against {engine.newest}, the newest known version"
         )
     try:
-        return VersionChoice(version=world.converse(engine.version(instance, world.user_for(users[0]))))
+        run_as = world.user_for(users[0]) if users else instance.run_as
+        return VersionChoice(version=world.converse(engine.version(instance, run_as)))
     except PgwrapError as error:
         return VersionChoice(
             version=engine.newest,

@@ -18,11 +18,12 @@ def problems_data(problems: Sequence[Problem]) -> Json:
     """The `result` of `pgwrap validate -o json`: whether the spec can be used, and every problem with its place."""
     return {
         "valid": not any(problem.severity == "error" for problem in problems),
-        "problems": [_problem(problem) for problem in problems],
+        "problems": [problem_data(problem) for problem in problems],
     }
 
 
-def _problem(problem: Problem) -> Json:
+def problem_data(problem: Problem) -> Json:
+    """One problem with its place."""
     place = problem.location
     return {
         "severity": problem.severity,

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from pgwrap.domain.model import Fleet
 from pgwrap.errors import Problem, SpecError
-from pgwrap.spec.reading import Reading, read
+from pgwrap.spec.reading import Reading, read, read_text
 
 SYSTEM_SPEC = "/etc/pgwrap/pgwrap.yaml"
 STATE = "/var/lib/pgwrap"
@@ -82,6 +82,14 @@ def load_file(main: str, cache: FleetCache | None = None) -> Fleet:
         if not _holds_secrets(fleet):
             cache.put(digest, fleet)
     return fleet
+
+
+def load_text(text: str, name: str) -> Fleet:
+    """The fleet of a spec that is not written yet, called `name` in what is said of it; raises SpecError."""
+    reading = read_text(text, name)
+    if not reading.sources:
+        raise SpecError(reading.ordered())
+    return _understood(reading)
 
 
 def _digest(reading: Reading) -> str:

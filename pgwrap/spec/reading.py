@@ -58,6 +58,17 @@ def read(main: str) -> Reading:
     return reading
 
 
+def read_text(text: str, name: str) -> Reading:
+    """Read one document that stands in no file yet."""
+    reading = Reading(names=[name])
+    document = parse(text.encode(errors="surrogatepass"), name)
+    reading.problems.extend(document.problems)
+    root = _as_mapping(document.root, name, reading)
+    if root is not None:
+        reading.sources.append(SourceFile(name=name, root=root))
+    return reading
+
+
 def _read_file(name: str, included_at: Location | None, reading: Reading) -> MappingNode | None:
     if os.path.realpath(name) in map(os.path.realpath, reading.names):
         return None

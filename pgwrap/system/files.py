@@ -52,20 +52,20 @@ class LocalFiles:
 
         Bytes that are not UTF-8 are replaced. UsageError when it cannot be read, is no file, or is too large.
         """
-        content = self.content(path)
+        content = self.read_bytes(path, READ_LIMIT)
         return None if content is None else content.decode(errors="replace")
 
-    def content(self, path: str) -> bytes | None:
-        """The bytes of a regular file, None when it does not exist; UsageError as `read`."""
+    def read_bytes(self, path: str, limit: int) -> bytes | None:
+        """What a regular file of at most `limit` bytes holds; None when it does not exist, else UsageError."""
         try:
-            return _content(path)
+            return _content(path, limit)
         except (FileNotFoundError, NotADirectoryError):
             return None
-        except OSError as error:
+        except (OSError, ValueError) as error:
             raise _cannot("read", path, error) from error
 
-    def names(self, directory: str) -> tuple[str, ...]:
-        """What is in a directory, sorted; nothing when it does not exist. UsageError when it cannot be read."""
+    def entries(self, directory: str) -> tuple[str, ...]:
+        """The names in a directory, sorted; none when it does not exist, UsageError when it cannot be read."""
         try:
             return tuple(sorted(os.listdir(directory)))  # noqa: PTH208 - strings in, strings out
         except (FileNotFoundError, NotADirectoryError):
@@ -145,7 +145,7 @@ class LocalFiles:
             settle(place)
         except (OSError, ValueError, KeyError) as error:
             raise UsageError(f"what an earlier run left in {directory} cannot be put right: {error}") from error
-        for name in self.names(str(place)):
+        for name in self.entries(str(place)):
             if _LEFTOVER.fullmatch(name):
                 self.withdraw(str(place / name))
 
@@ -213,14 +213,14 @@ def open_without_waiting(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NONBLOCK)
 
 
-def _content(path: str) -> bytes:
+def _content(path: str, limit: int) -> bytes:
     with open(path, "rb", opener=open_without_waiting) as source:
         found = os.fstat(source.fileno())
         if not stat.S_ISREG(found.st_mode):
             raise UsageError(f"{path} is not a file")
-        content = source.read(READ_LIMIT + 1)
-    if len(content) > READ_LIMIT:
-        raise UsageError(f"{path} is larger than {READ_LIMIT >> 20} MiB: this is no configuration file")
+        content = source.read(limit + 1)
+    if len(content) > limit:
+        raise UsageError(f"{path} is larger than {limit >> 20} MiB: this is no configuration file")
     return content
 
 
@@ -326,7 +326,9 @@ def _flush_directory(directory: Path) -> None:
         os.close(descriptor)
 
 
-def _cannot(verb: str, path: str, error: OSError) -> PgwrapError:
+def _cannot(verb: str, path: str, error: OSError | ValueError) -> PgwrapError:
+    if isinstance(error, ValueError):
+        return UsageError(f"cannot {verb} {path!r}: {error}")
     hint = ""
     if isinstance(error, PermissionError):
         hint = "run pgwrap as root or as the owner of the file"

@@ -39,14 +39,15 @@ class Files(Protocol):
     def read(self, path: str) -> str | None:
         """The text of a file, None when it does not exist; raises PgwrapError when it cannot be read."""
 
+    def read_bytes(self, path: str, limit: int) -> bytes | None:
+        """What a regular file of at most `limit` bytes holds, None when it does not exist; raises PgwrapError when it
+        cannot be read, is no file, or is larger."""
+
+    def entries(self, directory: str) -> tuple[str, ...]:
+        """The names in a directory, sorted; none when it does not exist. Raises PgwrapError when it cannot be read."""
+
     def write(self, file: WriteFile) -> None:
         """Put a file in place atomically (fsync, mode, owner), the old one kept beside it as `.old`."""
-
-    def content(self, path: str) -> bytes | None:
-        """The bytes of a file, None when it does not exist; raises PgwrapError when it cannot be read."""
-
-    def names(self, directory: str) -> tuple[str, ...]:
-        """The names in a directory, sorted; none when it does not exist; raises PgwrapError when it cannot be read."""
 
     def access(self, path: str) -> Access | None:
         """A file's mode and owner; None when it does not exist or cannot be seen."""

@@ -126,7 +126,13 @@ class Barman:
 
         return read(files, version)
 
-    def adopt(self, files: tuple[NativeFile, ...], version: EngineVersion, name: str) -> Adoption:
+    def adopt(
+        self,
+        files: tuple[NativeFile, ...],
+        version: EngineVersion,
+        name: str,
+        native: frozenset[str] = frozenset(),  # noqa: ARG002 - the adopter finds by itself what no word means
+    ) -> Adoption:
         """See adopt.py."""
         from pgwrap.engines.barman.adopt import adopt  # noqa: PLC0415 - as `places`
 

@@ -66,11 +66,16 @@ def _option(record: Record) -> Option:
         scope=_scope(record.text("scope")),
         type=record.text("type") or "",
         since=EngineVersion.parse(record.text("since") or ""),
-        default=record.text("default"),
+        default=_default(record.raw("default")),
         allowed=_allowed(record),
         deprecated=record.text("deprecated"),
         model=record.boolean("model") is True,
     )
+
+
+def _default(value: object) -> str | None:
+    """An empty default (of a set of words) is one, too."""
+    return value if isinstance(value, str) else None
 
 
 def _scope(text: str | None) -> Scope:

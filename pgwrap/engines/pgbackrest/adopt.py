@@ -146,7 +146,7 @@ class _Adopter:
             word = _ENGINE_WORDS.get(given.rule.name)
             if word is not None and given.name not in self.plain and to.path(given.values) is not None:
                 self.put(("engines", self.name), self.engine, Word((word,), given.values[0], (given,)))
-        included = [file.path for file in self.files if file.role == "include"]
+        included = [file.path for file in self.files if file.path != main]
         if included:
             self.note(
                 f"what {', '.join(included)} say goes into {main}",
@@ -222,8 +222,9 @@ class _Adopter:
                         moved = Word(("retention", *word.path), word.value, word.sources)
                         self.put(("clusters", stanza), self.clusters[stanza], moved)
         self._name_repositories(entries)
-        if not self._are_shared(entries):
-            self._keep_global(entries)
+        shared = len({tuple(entry.meaning for entry in own) for own in entries.values()}) == 1
+        if not shared or self._set_apart():
+            self._keep_global()
 
     def _drafts(self, stanza: str) -> Iterator[tuple[int, RepositoryDraft]]:
         given = {**_repository_options(self.layers, GLOBAL), **_repository_options(self.layers, stanza)}
@@ -275,13 +276,23 @@ class _Adopter:
             self._native(room, words, given, ("options", given.rule.name.removeprefix("repo-")))
         return words
 
-    def _are_shared(self, entries: Mapping[str, tuple[_Entry, ...]]) -> bool:
-        """Whether all clusters come out with the same repositories, which then stand in [global]."""
-        return len({tuple(entry.meaning for entry in own) for own in entries.values()}) == 1
+    def _set_apart(self) -> bool:
+        """Keep what all clusters share out of [global] where that says something else to commands without a stanza.
 
-    def _keep_global(self, entries: Mapping[str, tuple[_Entry, ...]]) -> None:
+        A native option of a repository in any cluster does that (sharing.py).
+        """
+        common = _repository_options(self.layers, GLOBAL)
+        hidden = [key for key, given in common.items() if id(given) not in self.used and given.name in self.counted]
+        for stanza in self.stanzas if hidden else ():
+            for key, given in _repository_options(self.layers, stanza).items():
+                if key in common and not given.rule.secure:
+                    room = ("clusters", stanza)
+                    self._native(room, self.clusters[stanza], given, ("options", "pgbackrest", given.name))
+                    return True
+        return False
+
+    def _keep_global(self) -> None:
         """What [global] says of repositories counts for commands without a stanza, too."""
-        del entries
         for given in _repository_options(self.layers, GLOBAL).values():
             if id(given) in self.used and given.name in self.counted:
                 self._native(("engines", self.name), self.engine, given, ("options", given.name))

@@ -79,11 +79,9 @@ def draft(own: Mapping[str, Given], plain: frozenset[str], version: EngineVersio
     usable = {name: given for name, given in own.items() if given.name not in plain}
     host = tuple(remote_words("repo", {f"repo-{name}": given for name, given in usable.items()}))
     retention = tuple(retention_words(usable))
-    if host:
-        words, secrets = tuple(_remote(own, host)), ()
-    else:
-        words, secrets = tuple(_store(usable, version)), tuple(_secrets(usable))
-    words = (*words, *_bundling(usable))
+    store = _remote(own, host) if host else _store(usable, version)
+    words = (*store, *_bundling(usable))
+    secrets = () if host else tuple(_secrets(usable))
     used = {id(source) for word in (*words, *retention, *secrets) for source in word.sources}
     rest = tuple(given for given in own.values() if id(given) not in used)
     return RepositoryDraft(words, retention, secrets, rest, bool(host))

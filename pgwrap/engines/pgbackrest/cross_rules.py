@@ -57,7 +57,7 @@ def _compress(resolution: Resolution) -> None:
     if resolution.value("compress") == "n" and resolution.is_default("compress-type"):
         kind = "none"
         option = resolution.found["compress", 1]
-        resolution.found["compress-type"] = replace(option, values=(kind,))
+        resolution.found["compress-type", 1] = replace(option, values=(kind,))
         resolution.set_default("compress-level", "0")
     resolution.found.pop(("compress", 1), None)
     if resolution.rules.version < _DEFAULTS_IN_LOAD:
