@@ -27,7 +27,7 @@ def diff(
     """Show what differs from the spec.
 
     Three looks: each native file line by line (- in place, + by the spec), what the engine reads option by option
-    ("compress-type: gz → zst"), and the settings of the live PostgreSQL. Secrets are masked on both sides.
+    (compress-type from gz to zst), and the settings of the live PostgreSQL. Secrets are masked on both sides.
 
     What cannot be looked at is unknown, and counts as a difference. Nothing is changed; `pgwrap apply` does that.
     Exit 0 no difference, 1 some.
