@@ -9,7 +9,10 @@ import typer
 
 from pgwrap import __version__
 from pgwrap.cli import (
+    apply,
     backup,
+    diff,
+    eject,
     expire,
     hold,
     import_files,
@@ -59,6 +62,9 @@ for command in (
     validate.validate,
     schema.schema,
     render.render,
+    diff.diff,
+    apply.apply,
+    eject.eject,
     backup.backup,
     hold.hold,
     hold.release,

@@ -42,6 +42,7 @@ def render(
     with session("render", output=output, verbose=verbose, quiet=quiet, log_file=log_file, spec_file=config) as run:
         from pgwrap.ops.render import render as render_spec
         from pgwrap.ops.render import under
+        from pgwrap.ops.standing import note_in_place
         from pgwrap.present.envelope import envelope
         from pgwrap.present.rendered import rendered_data, rendered_text
 
@@ -56,6 +57,8 @@ def render(
             for file in (under(directory, file) for file in result.files):
                 world.files.write(file)
                 run.say(f"wrote {file.path}")
+            if directory == "/":
+                note_in_place(fleet, choices, result.files, world)
         if output is Output.JSON:
             frame = envelope("pgwrap/render/1", rendered_data(result.files, result.settings), (), run.now, "success")
             run.answer(json.dumps(frame, indent=2, ensure_ascii=False))

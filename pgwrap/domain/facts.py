@@ -291,6 +291,8 @@ class PostgresView:
     clock: datetime | None = field(default=None, metadata=INTERNAL)
     settings: tuple[tuple[str, str], ...] = ()
     """archive_mode, archive_command, wal_level … as pg_settings shows them."""
+    pending: tuple[str, ...] = field(default=(), metadata=INTERNAL)
+    """Those whose value in the server's files is another one, which counts after a restart."""
     slots: tuple[ReplicationSlot, ...] = ()
 
 

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 if TYPE_CHECKING:
     from pgwrap.domain.adoption import Adoption
     from pgwrap.domain.command import Command, Conversation, Outcome
-    from pgwrap.domain.facts import Backup, BackupType, Held, Observation
+    from pgwrap.domain.facts import Backup, BackupType, Held, Observation, PostgresView
+    from pgwrap.domain.handover import Handover
     from pgwrap.domain.model import Cluster, EngineInstance, EngineKind, Path, Repository, Secret
     from pgwrap.domain.native import NativeFile, Reading
-    from pgwrap.domain.plan import ClusterSettings, WriteFile
+    from pgwrap.domain.plan import ClusterSettings, Step, Trial, WriteFile
     from pgwrap.domain.retention import Announced, Forecast
 
 _DIGITS = re.compile(r"\d+(?:\.\d+)*")
@@ -95,6 +96,35 @@ class NativePlaces:
     """The directory of further files (`*.conf`, sorted by name); None: the main file says it, or there is none."""
     overrides: tuple[str, ...] = ()
     """Files that the engine itself writes and that win."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialRequest:
+    """Which configuration the engine is to judge, and for which clusters."""
+
+    instance: EngineInstance
+    clusters: tuple[Cluster, ...]
+    """Each with the user its commands run as, already resolved."""
+    version: EngineVersion
+    scratch: str
+    """An empty directory that the engine's user owns."""
+    files: tuple[NativeFile, ...] | None = None
+    """All that the engine would read, main file first; None: what is in place."""
+    deadline: float = 30.0
+    """Seconds for each command."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreparationRequest:
+    """A cluster whose engine is to be made ready to back it up, once its configuration is in place."""
+
+    cluster: Cluster
+    """With the user its commands run as, already resolved."""
+    server: PostgresView | None
+    """PostgreSQL's own view; None: it was not asked."""
+    config: EngineInstance
+    """Where the configuration is that is asked about: the installation itself, or a trial copy of it."""
+    deadline: float = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -293,6 +323,19 @@ class Engine(Protocol):
 
         The options of `native` (canonical names) stay native, for a word was found to make a difference.
         """
+
+    def secrets(self, text: str) -> tuple[str, ...]:
+        """The values in a native file's text, be it well formed or not, that must never be shown."""
+
+    def trial(self, request: TrialRequest) -> Trial:
+        """How the engine itself judges a configuration without changing anything."""
+
+    def preparations(self, request: PreparationRequest) -> Conversation[tuple[Step, ...]]:
+        """What has to be done once before the cluster can be backed up (a stanza, a slot), asked for where the engine
+        has to be asked; what cannot be established is a Note."""
+
+    def handover(self, cluster: Cluster, version: EngineVersion) -> Handover:
+        """The timers and the commands by hand with which the cluster is backed up and restored without pgwrap."""
 
     def settings(self, cluster: Cluster, version: EngineVersion) -> ClusterSettings:
         """The PostgreSQL settings and slots the cluster needs: wal_level, archive_mode, archive_command, senders."""

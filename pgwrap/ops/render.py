@@ -12,7 +12,7 @@ from pgwrap.engines.port import Rendered, RenderRequest
 from pgwrap.errors import Problem, SpecError
 from pgwrap.ops.validate import in_file_order, located, require_sound, validate
 from pgwrap.ops.versions import VersionChoice, alone
-from pgwrap.ops.world import World, by_instance
+from pgwrap.ops.world import World, by_instance, owned
 from pgwrap.system.port import SecretReader
 
 DEFAULT_SENDERS = 10
@@ -37,28 +37,45 @@ def render(
     secret: SecretReader,
 ) -> RenderResult:
     """Every file that holds one of the named clusters, whole; SpecError when a word of the spec cannot be rendered."""
+    rendered, warnings = render_installations(fleet, named, choices, world, secret=secret)
+    wanted = {cluster.name for cluster in named}
+    settings = tuple(item for result in rendered.values() for item in result.settings if item.cluster in wanted)
+    files = [
+        file.write
+        for instance, result in rendered.items()
+        for file in result.files
+        if wanted & {*file.clusters} or instance in alone(fleet)
+    ]
+    return RenderResult(
+        files=(*files, *(settings_file(fleet, item) for item in settings)), settings=settings, warnings=warnings
+    )
+
+
+def render_installations(
+    fleet: Fleet,
+    named: tuple[Cluster, ...],
+    choices: Mapping[EngineInstance, VersionChoice],
+    world: World,
+    *,
+    secret: SecretReader,
+) -> tuple[dict[EngineInstance, Rendered], tuple[Problem, ...]]:
+    """All that is rendered for each installation of the named clusters, and warnings; SpecError as `render`."""
     warnings = require_sound(validate(fleet, choices, world))
     wanted = {cluster.name for cluster in named}
-    rendered = [
-        _render_instance(fleet, instance, clusters, choices[instance], world, _placed(fleet, secret))
+    rendered = {
+        instance: render_installation(fleet, instance, clusters, choices[instance], world, secret=secret)
         for instance, clusters in by_instance(fleet.clusters).items()
         if any(cluster.name in wanted for cluster in clusters)
-    ]
-    unowned = [
-        _render_instance(fleet, instance, (), choices[instance], world, _placed(fleet, secret))
-        for instance in alone(fleet)
-        if instance in choices and wanted >= {cluster.name for cluster in fleet.clusters}
-    ]
-    remarks = [remark for result in rendered for remark in result.remarks]
+    }
+    if wanted >= {cluster.name for cluster in fleet.clusters}:
+        rendered |= {
+            instance: render_installation(fleet, instance, (), choices[instance], world, secret=secret)
+            for instance in alone(fleet)
+            if instance in choices
+        }
+    remarks = [remark for result in rendered.values() for remark in result.remarks]
     extra = require_sound(in_file_order(located(fleet, remarks)))
-    settings = tuple(item for result in rendered for item in result.settings if item.cluster in wanted)
-    files = [file.write for result in rendered for file in result.files if wanted & {*file.clusters}]
-    files += [file.write for result in unowned for file in result.files]
-    return RenderResult(
-        files=(*files, *(settings_file(fleet, item) for item in settings)),
-        settings=settings,
-        warnings=tuple(dict.fromkeys((*warnings, *extra))),
-    )
+    return rendered, tuple(dict.fromkeys((*warnings, *extra)))
 
 
 def _placed(fleet: Fleet, reader: SecretReader) -> SecretReader:
@@ -76,20 +93,21 @@ def _placed(fleet: Fleet, reader: SecretReader) -> SecretReader:
     return read
 
 
-def _render_instance(
+def render_installation(
     fleet: Fleet,
     instance: EngineInstance,
     clusters: tuple[Cluster, ...],
     choice: VersionChoice,
     world: World,
+    *,
     secret: SecretReader,
 ) -> Rendered:
-    owned = tuple(replace(cluster, run_as=world.user_for(cluster)) for cluster in clusters)
+    """What the engine renders for one installation, unchecked."""
     request = RenderRequest(
         instance=instance,
-        clusters=owned,
+        clusters=owned(clusters, world),
         version=choice.version,
-        secret=secret,
+        secret=_placed(fleet, secret),
         spec_file=fleet.files[0] if fleet.files else "the spec",
     )
     return world.engine(instance).render(request)

@@ -8,17 +8,16 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from pgwrap.domain.facts import ClusterStatus, FleetStatus, Observation, PostgresView
+from pgwrap.domain.facts import ClusterStatus, Finding, FleetStatus, Observation, PostgresView
 from pgwrap.domain.model import Cluster, Fleet
 from pgwrap.domain.plan import PostgresSetting
-from pgwrap.errors import PgwrapError
+from pgwrap.ops.asking import POSTGRES_DEADLINE, ask_postgres
+from pgwrap.ops.drifting import drift_notes
 from pgwrap.ops.foretelling import forecast, version_of
 from pgwrap.ops.observing import observe, request_for, results, unreadable
 from pgwrap.ops.proofs import CommitCache, ProofReader
 from pgwrap.ops.world import World, by_instance
-from pgwrap.system.port import PostgresQuestion
 
-POSTGRES_DEADLINE = 5.0
 HEAD_START = 0.1
 """Seconds in which the engines are started: what is loaded in the meantime would hold that up."""
 _LOG = logging.getLogger("pgwrap.status")
@@ -49,7 +48,7 @@ def status(
     """
     asked = tuple(cluster for cluster in clusters if not (options.local and cluster.engine.host))
     with ThreadPoolExecutor(max_workers=max(4, len(by_instance(asked)) + 1)) as pool:
-        views = pool.submit(_ask_postgres, asked, world, options)
+        views = pool.submit(ask_postgres, asked if options.ask_postgres else (), world, POSTGRES_DEADLINE)
         observing = [
             pool.submit(observe, request_for(fleet, instance, members, world, options.deadline), world)
             for instance, members in by_instance(asked).items()
@@ -60,7 +59,11 @@ def status(
         meanwhile()
         observed = {name: fact for answer in results(observing) for name, fact in answer.items()}
         (servers,) = results([views])
-    seen = tuple(Seen(cluster, observed[cluster.name], servers.get(cluster.name)) for cluster in asked)
+    notes = drift_notes(fleet, asked, observed, world)
+    seen = tuple(
+        Seen(cluster, observed[cluster.name], servers.get(cluster.name), notes.get(cluster.name, ()))
+        for cluster in asked
+    )
     judged = _judge_all(fleet, seen, world, now=now, options=options)
     left_out = tuple(cluster.name for cluster in clusters if cluster not in asked)
     return replace(fleet_status(judged), left_out=left_out)
@@ -68,11 +71,12 @@ def status(
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What was seen of one cluster: by its engine, and by its server where it was asked."""
+    """What was seen of one cluster: by its engine, by its server where it was asked, and of its native files."""
 
     cluster: Cluster
     observation: Observation
     server: PostgresView | None
+    notes: tuple[Finding, ...] = ()
 
 
 def _judge_all(
@@ -109,6 +113,7 @@ def _judge(
         commits=reader.prove(one.observation) if options.prove_commits else {},
         expected=_expected(one.cluster, one.observation, world),
         now=now,
+        notes=one.notes,
     )
     return replace(judged, retention=replace(judged.retention, next=next_step(forecasts)))
 
@@ -118,35 +123,3 @@ def _expected(cluster: Cluster, observation: Observation, world: World) -> tuple
     engine = world.engine(cluster.engine)
     version = version_of(observation, engine.newest)
     return engine.settings(replace(cluster, run_as=world.user_for(cluster)), version).settings
-
-
-def _ask_postgres(clusters: tuple[Cluster, ...], world: World, options: StatusOptions) -> dict[str, PostgresView]:
-    """PostgreSQL's own view of each cluster whose spec says how to connect."""
-    if not options.ask_postgres:
-        return {}
-    answers: dict[str, PostgresView] = {}
-    questions = []
-    for cluster in clusters:
-        if not cluster.postgres.connects:
-            continue
-        try:
-            questions.append(_question(cluster, world))
-        except PgwrapError as error:
-            answers[cluster.name] = PostgresView(reachable=False, error=error.message)
-    if questions:
-        answers.update(world.postgres.look(tuple(questions), POSTGRES_DEADLINE))
-    return answers
-
-
-def _question(cluster: Cluster, world: World) -> PostgresQuestion:
-    server = cluster.postgres
-    return PostgresQuestion(
-        key=cluster.name,
-        host=server.host or server.socket_directory,
-        port=server.port,
-        user=server.user,
-        database=server.connection_database,
-        sslmode=server.sslmode,
-        password=world.secret(server.password) if server.password else None,
-        run_as=world.user_for(cluster) if cluster.engine.host is None else None,
-    )

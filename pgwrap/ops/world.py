@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, tzinfo
 
 from pgwrap.domain.command import Conversation, Result
@@ -58,3 +58,8 @@ def by_instance(clusters: tuple[Cluster, ...]) -> dict[EngineInstance, tuple[Clu
     for cluster in clusters:
         grouped[cluster.engine] = (*grouped.get(cluster.engine, ()), cluster)
     return grouped
+
+
+def owned(clusters: tuple[Cluster, ...], world: World) -> tuple[Cluster, ...]:
+    """The clusters, each with the user its engine's commands run as."""
+    return tuple(replace(cluster, run_as=world.user_for(cluster)) for cluster in clusters)

@@ -5,10 +5,12 @@ its own scratch directories.
 from __future__ import annotations
 
 import errno
+import fcntl
 import grp
 import logging
 import os
 import pwd
+import re
 import secrets
 import shutil
 import stat
@@ -19,11 +21,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pgwrap.domain.plan import WriteFile
-from pgwrap.errors import PgwrapError, Refused, UsageError
+from pgwrap.errors import Busy, PgwrapError, Refused, UsageError
+from pgwrap.system.port import Access
+from pgwrap.system.switching import Switch, settle
 
 READ_LIMIT = 64 << 20
 """Bytes of the largest file read: far beyond any configuration."""
 _NO_HARD_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS)
+
+_LEFTOVER = re.compile(r"\..+\.conf\.[0-9a-f]{16}\.tmp|\.pgwrap-switch\..*\.tmp")
+"""The names that `_beside` and a switch give to native files while they are written."""
 
 _LOG = logging.getLogger("pgwrap.files")
 
@@ -66,6 +73,14 @@ class LocalFiles:
         except OSError as error:
             raise _cannot("read", directory, error) from error
 
+    def access(self, path: str) -> Access | None:
+        """A file's mode and owner, through symbolic links; None when it does not exist or cannot be seen."""
+        try:
+            found = os.stat(path)  # noqa: PTH116 - a string in
+        except (OSError, ValueError):
+            return None
+        return Access(mode=stat.S_IMODE(found.st_mode), owner=_user_name(found.st_uid), group=_group_name(found.st_gid))
+
     def write(self, file: WriteFile) -> None:
         """Put a file in place atomically; the one it replaces stays beside it as `.old`.
 
@@ -77,6 +92,79 @@ class LocalFiles:
             _write(Path(os.path.realpath(file.path)), file)
         except OSError as error:
             raise _cannot("write", file.path, error) from error
+
+    def retire(self, path: str) -> None:
+        """Rename a file to NAME.old, where no engine looks; nothing happens when it is gone already."""
+        target = Path(path)  # a symbolic link retires itself: what it points at may serve others
+        try:
+            target.replace(target.with_name(f"{target.name}.old"))
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise _cannot("rename", path, error) from error
+        _flush_directory(target.parent)
+
+    def put_back(self, path: str) -> None:
+        """Rename NAME.old back to NAME, over what is there now."""
+        target = Path(path) if not os.path.lexists(path) else Path(os.path.realpath(path))
+        try:
+            target.with_name(f"{target.name}.old").replace(target)
+        except OSError as error:
+            raise _cannot("put back", path, error) from error
+        _flush_directory(target.parent)
+
+    def withdraw(self, path: str) -> None:
+        """Remove a file that this very run made, and that replaced none."""
+        target = Path(os.path.realpath(path))
+        try:
+            target.unlink(missing_ok=True)
+        except OSError as error:
+            raise _cannot("remove", path, error) from error
+        _flush_directory(target.parent)
+
+    def switch(self, file: WriteFile, retired: tuple[str, ...]) -> None:
+        """Put a file in place and retire others at one moment: a reader finds all of the old or all of the new."""
+        target = Path(os.path.realpath(file.path))
+        try:
+            _existing(target, file.path)
+            _make_directories(target.parent, _ownership(file.owner, file.group).group)
+            settle(target.parent)
+            present = (Path(path) for path in retired if os.path.lexists(path))
+            turning = Switch(paths=(target, *present), absent=not target.exists())
+            ownership = _ownership(file.owner, file.group, None if turning.absent else target.stat())
+            turning.prepare(lambda path: _create(path, file.text.encode(), file.mode, ownership))
+            turning.turn()
+            turning.finish()
+        except OSError as error:
+            raise _cannot("write", file.path, error) from error
+
+    def sweep(self, directory: str) -> None:
+        """Remove what a killed run left half-written in a directory, and end a switch that it had begun."""
+        place = Path(os.path.realpath(directory))
+        try:
+            settle(place)
+        except (OSError, ValueError, KeyError) as error:
+            raise UsageError(f"what an earlier run left in {directory} cannot be put right: {error}") from error
+        for name in self.entries(str(place)):
+            if _LEFTOVER.fullmatch(name):
+                self.withdraw(str(place / name))
+
+    @contextmanager
+    def exclusive(self, path: str) -> Iterator[None]:
+        """Hold the lock file `path` until the block ends, however the process ends; Busy when another one does."""
+        target = Path(path)
+        try:
+            _make_directories(target.parent, -1)
+            descriptor = os.open(target, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        except OSError as error:
+            raise _cannot("open the lock", path, error) from error
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield
+        except BlockingIOError as error:
+            raise Busy(f"another pgwrap is at work: it holds {path}", hint="wait until it has ended") from error
+        finally:
+            os.close(descriptor)
 
     def owner(self, path: str) -> str | None:
         """The name of the user who owns `path`; None when it does not exist, cannot be seen, or has no name."""
@@ -104,6 +192,20 @@ class LocalFiles:
             shutil.rmtree(path, ignore_errors=True)
             if Path(path).exists():
                 _LOG.warning("the scratch directory %s could not be removed", path)
+
+
+def _user_name(number: int) -> str | None:
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return None
+
+
+def _group_name(number: int) -> str | None:
+    try:
+        return grp.getgrgid(number).gr_name
+    except KeyError:
+        return None
 
 
 def open_without_waiting(path: str, flags: int) -> int:
@@ -212,9 +314,8 @@ def _keep_old(target: Path) -> None:
         _create(temporary, target.read_bytes(), stat.S_IMODE(present.st_mode), _Ownership())
     try:
         temporary.replace(target.with_name(f"{target.name}.old"))
-    except BaseException:
+    finally:  # also when all went well: rename(2) leaves both names where they are the same file already
         temporary.unlink(missing_ok=True)
-        raise
 
 
 def _flush_directory(directory: Path) -> None:

@@ -39,6 +39,7 @@ def view_of(answer: Mapping[str, object]) -> PostgresView:
         ready_segments=fields.optional_integer("ready"),
         clock=fields.optional_moment("clock"),
         settings=tuple(sorted((name, str(value)) for name, value in _row(fields, "settings").values.items())),
+        pending=fields.texts("pending"),
         slots=tuple(_slot(slot) for slot in fields.children("slots")),
     )
 

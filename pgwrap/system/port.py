@@ -24,6 +24,15 @@ class Runner(Protocol):
         """Run commands side by side, a bounded number at a time; outcomes in the same order."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """Who owns a file and who may use it; None where an id has no name."""
+
+    mode: int
+    owner: str | None
+    group: str | None
+
+
 class Files(Protocol):
     """The file door."""
 
@@ -39,6 +48,27 @@ class Files(Protocol):
 
     def write(self, file: WriteFile) -> None:
         """Put a file in place atomically (fsync, mode, owner), the old one kept beside it as `.old`."""
+
+    def access(self, path: str) -> Access | None:
+        """A file's mode and owner; None when it does not exist or cannot be seen."""
+
+    def retire(self, path: str) -> None:
+        """Rename a file to NAME.old; an older one of that name gives way. Nothing happens when it is gone already."""
+
+    def put_back(self, path: str) -> None:
+        """Rename NAME.old back to NAME, over what is there now."""
+
+    def withdraw(self, path: str) -> None:
+        """Remove a file that this very run made, and that replaced none."""
+
+    def switch(self, file: WriteFile, retired: tuple[str, ...]) -> None:
+        """Put a file in place and retire others at one moment: a reader finds all of the old or all of the new."""
+
+    def sweep(self, directory: str) -> None:
+        """Remove what a killed run left half-written in a directory, and end a switch that it had begun."""
+
+    def exclusive(self, path: str) -> AbstractContextManager[None]:
+        """Hold the lock file `path`, made where it is missing; Busy when another process holds it."""
 
     def owner(self, path: str) -> str | None:
         """The name of the user who owns `path`; None when it does not exist or has no name."""

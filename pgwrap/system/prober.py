@@ -117,7 +117,7 @@ def _interrogate(connection: psycopg.Connection[tuple[object, ...]], deadline: f
         "pg_catalog.set_config('TimeZone', 'UTC', true)",
         (str(int(deadline * 1000)),),
     )
-    row = connection.execute(SERVER, (list(SETTINGS),)).fetchone()
+    row = connection.execute(SERVER, (list(SETTINGS), list(SETTINGS))).fetchone()
     answer = dict(row[0]) if row and isinstance(row[0], dict) else {}
     together = _optional(connection, ALL_OPTIONAL)
     if isinstance(together, dict):

@@ -30,6 +30,8 @@ select json_build_object(
     'wal_segment_size', pg_size_bytes(current_setting('wal_segment_size')),
     'clock', clock_timestamp(),
     'settings', (select json_object_agg(name, setting) from pg_settings where name = any(%s)),
+    'pending', (select coalesce(json_agg(name order by name), '[]') from pg_settings
+        where name = any(%s) and pending_restart),
     'archiver', (select row_to_json(a) from (
         select last_archived_wal, last_archived_time, last_failed_wal, last_failed_time, failed_count
         from pg_stat_archiver) a),

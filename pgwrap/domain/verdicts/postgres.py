@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import posixpath
-import shlex
 from collections.abc import Iterator
 
 from pgwrap.domain.amounts import duration
 from pgwrap.domain.facts import Finding, FindingCode, PostgresView, Severity, worst
 from pgwrap.domain.objectives import newest_done
+from pgwrap.domain.plan import PostgresSetting
+from pgwrap.domain.settings import suffices
 from pgwrap.domain.verdicts import words
 from pgwrap.domain.verdicts.evidence import Evidence
 from pgwrap.domain.wal_status import setting, slots_of
@@ -16,10 +16,9 @@ from pgwrap.domain.wal_status import setting, slots_of
 _QUEUE_WARNING = 16
 _QUEUE_CRITICAL = 256
 """Segments that wait to be archived."""
+_WAL_LEVEL = PostgresSetting(name="wal_level", value="replica", restart=True, reason="", minimum=True)
 _CLOCK_TOLERANCE = 60.0
 """Seconds."""
-_WAL_LEVELS = ("minimal", "archive", "hot_standby", "replica", "logical")
-"""Weakest first; the second and third are the names that 9.6 gave up."""
 
 
 def postgres_findings(evidence: Evidence) -> Iterator[Finding]:
@@ -83,20 +82,19 @@ def _checksums(server: PostgresView) -> Iterator[Finding]:
 
 def _wal_level(server: PostgresView, evidence: Evidence) -> Iterator[Finding]:
     actual = setting(server, "wal_level")
-    wanted = _expected(evidence, "wal_level") or "replica"
-    if actual is None or actual not in _WAL_LEVELS or wanted not in _WAL_LEVELS:
-        return
-    if _WAL_LEVELS.index(actual) < _WAL_LEVELS.index(wanted) and actual not in ("archive", "hot_standby"):
+    wanted = _expected(evidence, "wal_level") or _WAL_LEVEL
+    if actual is not None and not suffices(wanted, actual):
         yield Finding(
             code=FindingCode.WAL_LEVEL_TOO_LOW,
             severity=Severity.CRITICAL,
-            message=f"wal_level is {actual}; a backup can be restored only with {wanted} or more",
-            hint=words.psql(evidence.cluster, f"alter system set wal_level = '{wanted}'") + " and restart PostgreSQL",
+            message=f"wal_level is {actual}; a backup can be restored only with {wanted.value} or more",
+            hint=words.psql(evidence.cluster, f"alter system set wal_level = '{wanted.value}'")
+            + " and restart PostgreSQL",
         )
 
 
-def _expected(evidence: Evidence, name: str) -> str | None:
-    return next((wanted.value for wanted in evidence.expected if wanted.name == name), None)
+def _expected(evidence: Evidence, name: str) -> PostgresSetting | None:
+    return next((wanted for wanted in evidence.expected if wanted.name == name), None)
 
 
 def _archiver(server: PostgresView, evidence: Evidence) -> Iterator[Finding]:
@@ -149,14 +147,14 @@ def _archive_mode(server: PostgresView, evidence: Evidence) -> Iterator[Finding]
 def _archive_command(server: PostgresView, evidence: Evidence) -> Iterator[Finding]:
     actual, wanted = setting(server, "archive_command"), _expected(evidence, "archive_command")
     library = setting(server, "archive_library")
-    if actual is None or wanted is None or same_command(actual, wanted):
+    if actual is None or wanted is None or suffices(wanted, actual):
         return
     shown = f"archive_library is {library!r}" if library else f"archive_command is {actual!r}"
     yield Finding(
         code=FindingCode.ARCHIVE_COMMAND_DIFFERS,
         severity=Severity.CRITICAL if not actual.strip() and not library else Severity.WARNING,
-        message=f"{shown}, not {wanted!r}{_likely(actual, evidence)}",
-        hint=words.psql(evidence.cluster, f"alter system set archive_command = {_literal(wanted)}")
+        message=f"{shown}, not {wanted.value!r}{_likely(actual, evidence)}",
+        hint=words.psql(evidence.cluster, f"alter system set archive_command = {_literal(wanted.value)}")
         + " and reload PostgreSQL",
     )
 
@@ -169,19 +167,6 @@ def _likely(actual: str, evidence: Evidence) -> str:
 
 def _literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
-
-
-def same_command(one: str, other: str) -> bool:
-    """Whether two shell commands are the same but for spaces, quotes and the directory of the program."""
-    return _parts(one) == _parts(other)
-
-
-def _parts(command: str) -> list[str]:
-    try:
-        parts = shlex.split(command)
-    except ValueError:
-        parts = command.split()
-    return [posixpath.basename(parts[0]), *parts[1:]] if parts else []
 
 
 def _slots(evidence: Evidence) -> Iterator[Finding]:

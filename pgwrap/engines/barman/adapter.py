@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pgwrap.domain.adoption import Adoption
 from pgwrap.domain.command import Command, Conversation
 from pgwrap.domain.facts import Observation
+from pgwrap.domain.handover import Handover
 from pgwrap.domain.model import Cluster, EngineInstance, EngineKind
 from pgwrap.domain.native import NativeFile, Reading
-from pgwrap.domain.plan import ClusterSettings
+from pgwrap.domain.plan import ClusterSettings, Step, Trial
 from pgwrap.domain.retention import Forecast
 from pgwrap.engines.barman import commands
 from pgwrap.engines.barman.backup import backup_job
@@ -29,9 +30,11 @@ from pgwrap.engines.port import (
     HoldRequest,
     NativePlaces,
     ObserveRequest,
+    PreparationRequest,
     Remark,
     Rendered,
     RenderRequest,
+    TrialRequest,
 )
 
 
@@ -79,6 +82,31 @@ class Barman:
         from pgwrap.engines.barman.render import render  # noqa: PLC0415 - Jinja2 is for rendering alone
 
         return render(request)
+
+    def secrets(self, text: str) -> tuple[str, ...]:
+        """See trial.py."""
+        from pgwrap.engines.barman.trial import secrets  # noqa: PLC0415 - for `diff` and `apply` alone
+
+        return secrets(text)
+
+    def trial(self, request: TrialRequest) -> Trial:
+        """See trial.py."""
+        from pgwrap.engines.barman.trial import trial  # noqa: PLC0415 - for `apply` alone
+
+        return trial(request)
+
+    def preparations(self, request: PreparationRequest) -> Conversation[tuple[Step, ...]]:
+        """See preparing.py."""
+        from pgwrap.engines.barman.preparing import preparations  # noqa: PLC0415 - for `apply` alone
+
+        yield from ()  # it needs no answer of Barman's
+        return preparations(request)
+
+    def handover(self, cluster: Cluster, version: EngineVersion) -> Handover:
+        """See handover.py."""
+        from pgwrap.engines.barman.handover import handover  # noqa: PLC0415 - for `eject` alone
+
+        return handover(cluster, version)
 
     def places(self, files: tuple[NativeFile, ...], instance: EngineInstance | None) -> NativePlaces:
         """See places.py."""

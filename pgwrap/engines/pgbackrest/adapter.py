@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pgwrap.domain.adoption import Adoption
 from pgwrap.domain.command import Command, Conversation, Outcome
 from pgwrap.domain.facts import Observation
+from pgwrap.domain.handover import Handover
 from pgwrap.domain.model import Cluster, EngineInstance, EngineKind
 from pgwrap.domain.native import NativeFile, Reading
-from pgwrap.domain.plan import ClusterSettings
+from pgwrap.domain.plan import ClusterSettings, Step, Trial
 from pgwrap.domain.retention import Forecast
 from pgwrap.engines.pgbackrest import commands, observe, postgres
 from pgwrap.engines.pgbackrest.failures import raise_for
@@ -26,9 +27,11 @@ from pgwrap.engines.port import (
     HoldRequest,
     NativePlaces,
     ObserveRequest,
+    PreparationRequest,
     Remark,
     Rendered,
     RenderRequest,
+    TrialRequest,
 )
 
 _OLDEST = EngineVersion((2, 45))
@@ -94,6 +97,30 @@ class PgBackRest:
         from pgwrap.engines.pgbackrest import render  # noqa: PLC0415 - `status` needs no templates
 
         return render.render(request)
+
+    def secrets(self, text: str) -> tuple[str, ...]:
+        """See trial.py."""
+        from pgwrap.engines.pgbackrest.trial import secrets  # noqa: PLC0415 - for `diff` and `apply` alone
+
+        return secrets(text)
+
+    def trial(self, request: TrialRequest) -> Trial:
+        """See trial.py."""
+        from pgwrap.engines.pgbackrest.trial import trial  # noqa: PLC0415 - for `apply` alone
+
+        return trial(request)
+
+    def preparations(self, request: PreparationRequest) -> Conversation[tuple[Step, ...]]:
+        """See preparing.py."""
+        from pgwrap.engines.pgbackrest.preparing import preparations  # noqa: PLC0415 - for `apply` alone
+
+        return preparations(request)
+
+    def handover(self, cluster: Cluster, version: EngineVersion) -> Handover:
+        """See handover.py."""
+        from pgwrap.engines.pgbackrest.handover import handover  # noqa: PLC0415 - for `eject` alone
+
+        return handover(cluster, version)
 
     def places(
         self,

@@ -9,6 +9,13 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pgwrap.cli.session import Session
+from pgwrap.engines.port import EngineVersion
+from pgwrap.ops.render import render_installation
+from pgwrap.ops.versions import VersionChoice
+from pgwrap.ops.world import by_instance
+from pgwrap.spec.loader import load
+
 INFO = {
     "archive": [
         {
@@ -119,6 +126,16 @@ class Desk:
             f"repositories: {{local: {{type: posix, path: {self.path}/repository{repository}}}}}\n"
             f"{more}defaults: {{engine: pgbackrest}}\nclusters:\n{text}"
         )
+
+    def install(self) -> None:
+        """Put the native file that the spec wants in place, as `pgwrap render --to /` does."""
+        fleet = load(str(self.spec), environment={}, is_root=False)
+        (instance,) = by_instance(fleet.clusters)
+        choice = VersionChoice(version=EngineVersion((2, 55, 1)))
+        world = Session(command="render").world()
+        rendered = render_installation(fleet, instance, fleet.clusters, choice, world, secret=world.masked)
+        for file in rendered.files:
+            world.files.write(file.write)
 
     def argv(self, *arguments: str) -> list[str]:
         """The command line of `pgwrap`."""

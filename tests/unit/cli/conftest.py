@@ -15,6 +15,7 @@ def desk(tmp_path: Path) -> Desk:
     """A sound spec of one cluster and an engine that says it is well."""
     made = Desk(path=tmp_path)
     made.write()
+    made.install()
     made.good_engine()
     return made
 

@@ -189,6 +189,7 @@ def test_full_disk_under_standard_output_is_said(desk: Desk, form: str) -> None:
 def test_encoding_that_lacks_characters(desk: Desk, encoding: str) -> None:
     """An arrow or an umlaut that the terminal cannot show is no reason to give no answer."""
     desk.write(CLUSTER.format(name="büro-東京", data="/srv/data"))
+    desk.install()
     ran = desk.run(*STATUS, PYTHONIOENCODING=encoding)
     assert "defect" not in ran.said
     assert "ok" in ran.stdout

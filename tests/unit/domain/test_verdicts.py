@@ -41,8 +41,8 @@ from pgwrap.domain.model import (
 )
 from pgwrap.domain.plan import PostgresSetting
 from pgwrap.domain.recovery import ProofKey
+from pgwrap.domain.settings import same_archiving
 from pgwrap.domain.verdicts import assess, fleet_status
-from pgwrap.domain.verdicts.postgres import same_command
 from pgwrap.domain.verdicts.promises import described
 from pgwrap.domain.verdicts.versions import major_version
 
@@ -749,8 +749,8 @@ def test_major_version(number: int | None, expected: str | None) -> None:
 
 def test_command_that_no_shell_reads_is_compared_by_its_words() -> None:
     """An unbalanced quote is no reason to fail."""
-    assert same_command("cp '%p", "cp  '%p")
-    assert not same_command("", "cp %p")
+    assert same_archiving("cp '%p", "cp  '%p")
+    assert not same_archiving("", "cp %p")
 
 
 def test_hints_name_the_cluster_safely(case: Case) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pgwrap.domain.plan import WriteFile
-from pgwrap.errors import Refused, UsageError
+from pgwrap.errors import Busy, Refused, UsageError
 from pgwrap.system import files
 from pgwrap.system.files import LocalFiles
 
@@ -221,3 +221,51 @@ def test_private_directory_belongs_to_its_user(monkeypatch: pytest.MonkeyPatch, 
     with FILES.private_directory("nobody") as directory:
         assert Path(directory).owner() == "nobody"
         assert all(mode(parent) & 0o001 for parent in Path(directory).parents)
+
+
+def test_a_retired_file_is_out_of_sight_and_comes_back(tmp_path: Path) -> None:
+    """It bears another name with the same content; retiring what is gone is done already."""
+    file = tmp_path / "one.conf"
+    file.write_text("a")
+    FILES.retire(str(file))
+    assert ["one.conf.old"] == [path.name for path in tmp_path.iterdir()]
+    FILES.retire(str(file))
+    FILES.put_back(str(file))
+    assert "a" == file.read_text()
+
+
+def test_what_a_killed_run_left_is_swept(tmp_path: Path) -> None:
+    """Only names that pgwrap itself makes beside native files."""
+    for name in (".one.conf.0123456789abcdef.tmp", ".two.conf.0123.tmp", ".one.conf.tmp", "one.conf"):
+        (tmp_path / name).write_text("")
+    FILES.sweep(str(tmp_path))
+    assert [".one.conf.tmp", ".two.conf.0123.tmp", "one.conf"] == sorted(path.name for path in tmp_path.iterdir())
+
+
+def test_the_second_holder_of_a_lock_is_refused(tmp_path: Path) -> None:
+    """Busy while the first one holds it, and free again afterwards."""
+    path = str(tmp_path / "lock/apply.lock")
+    with FILES.exclusive(path), pytest.raises(Busy, match="another pgwrap"), FILES.exclusive(path):
+        raise AssertionError("held twice")
+    with FILES.exclusive(path):
+        pass
+
+
+def test_an_old_name_of_the_same_file_leaves_no_third_one(tmp_path: Path) -> None:
+    """A run that was killed after it had kept the old file, and before it put the new one in place, is done again."""
+    file = tmp_path / "one.conf"
+    file.write_text("a")
+    (tmp_path / "one.conf.old").hardlink_to(file)
+    FILES.write(WriteFile(path=str(file), text="b"))
+    assert {"one.conf": "b", "one.conf.old": "a"} == {path.name: path.read_text() for path in tmp_path.iterdir()}
+
+
+def test_a_switch_replaces_one_and_retires_others(tmp_path: Path) -> None:
+    """Afterwards there are plain files, the old contents beside them, and no scaffolding."""
+    (tmp_path / "main.conf").write_text("old main")
+    (tmp_path / "conf.d").mkdir()
+    (tmp_path / "conf.d/a.conf").write_text("old part")
+    FILES.switch(WriteFile(path=str(tmp_path / "main.conf"), text="new main"), (str(tmp_path / "conf.d/a.conf"),))
+    found = {str(path.relative_to(tmp_path)): path.read_text() for path in tmp_path.rglob("*") if path.is_file()}
+    assert {"main.conf": "new main", "main.conf.old": "old main", "conf.d/a.conf.old": "old part"} == found
+    assert not any(path.is_symlink() for path in tmp_path.rglob("*"))
