@@ -118,7 +118,7 @@ def _one_of(option: Option, text: str, version: EngineVersion) -> str | None:
     value = text if option.name in _AS_WRITTEN else text.lower()
     if option.name == "compression" and not value:
         return value
-    accepted = option.accepts(version)
+    accepted = [word for word in option.accepts(version) if not word.startswith("<")]
     if value not in accepted:
         raise InvalidValue(f"it must be one of {', '.join(accepted)}")
     return None if option.name == "encryption" and value == "none" else value
