@@ -114,13 +114,11 @@ class Sections:
 
     def text(self, section: str, option: str, variables: Variables = _NO_VARIABLES) -> str | None:
         """An option's value; None when it is not set. RefusedFile for an interpolation that Barman fails at."""
-        if not self.parser.has_section(section):
+        if not self.parser.has_option(section, option):
             return None
         try:
             # ConfigParser takes None for a variable without value, though its type says text.
             return self.parser.get(section, option, vars=dict(variables))  # type: ignore[arg-type]
-        except configparser.NoOptionError:
-            return None
         except configparser.InterpolationError as error:
             raise RefusedFile(_interpolation(section, option, error, self.place(section, option))) from None
         except TypeError:

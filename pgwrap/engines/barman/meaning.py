@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 from typing import Final, TypeAlias
 from urllib.parse import urlparse
 
@@ -49,10 +50,10 @@ class InvalidValue(ValueError):
     """Barman warns of such a value and goes on as if it were not set."""
 
 
-def reading_order(names: Callable[[Option], bool]) -> tuple[Option, ...]:
-    """The wanted options in the order in which Barman evaluates them."""
-    found = [option for option in options().values() if names(option)]
-    return tuple(sorted(found, key=lambda option: _LATER.get(option.name, option.name)))
+@cache
+def reading_order() -> tuple[Option, ...]:
+    """Every option, in the order in which Barman evaluates them."""
+    return tuple(sorted(options().values(), key=lambda option: _LATER.get(option.name, option.name)))
 
 
 def parse(option: Option, text: str, version: EngineVersion) -> Value | None:
@@ -117,7 +118,7 @@ def _one_of(option: Option, text: str, version: EngineVersion) -> str | None:
     value = text if option.name in _AS_WRITTEN else text.lower()
     if option.name == "compression" and not value:
         return value
-    accepted = option.accepts(version)
+    accepted = [word for word in option.accepts(version) if not word.startswith("<")]
     if value not in accepted:
         raise InvalidValue(f"it must be one of {', '.join(accepted)}")
     return None if option.name == "encryption" and value == "none" else value

@@ -123,8 +123,8 @@ class _Reader:
             self.common["config_changes_queue"] = stated["config_changes_queue"].text
         inherited = {
             option.name: found
-            for option in meaning.reading_order(lambda option: self._here(option, "both"))
-            if (found := self._found("barman", option, {})) is not None
+            for option in meaning.reading_order()
+            if self._here(option, "both") and (found := self._found("barman", option, {})) is not None
         }
         return _view("", {**stated, **inherited})
 
@@ -157,7 +157,7 @@ class _Reader:
         self.sections.items(name)
         stated: dict[str, Stated] = {}
         variables: dict[str, str | None] = {"name": name, **self.common}
-        for option in meaning.reading_order(lambda option: self._here(option, "both", "server")):
+        for option in filter(lambda option: self._here(option, "both", "server"), meaning.reading_order()):
             found = self._evaluated(name, option, variables)
             variables[option.name] = None if found is None else meaning.spoken(found.value)
             if found is not None:
@@ -193,6 +193,9 @@ class _Reader:
 
     def _here(self, option: Option, *scopes: str) -> bool:
         return option.scope in scopes and option.since <= self.version
+
+    def _of_models(self, option: Option) -> bool:
+        return option.since <= self.version and (option.model or option.scope == "model")
 
     def _known(self, section: str, name: str) -> None:
         """_validate_with_keys, and what Barman accepts in [barman] and then never looks at."""
@@ -235,15 +238,12 @@ class _Reader:
                 raise RefusedFile(Problem(message=message, location=self.sections.section_place(name)))
         for key in written:
             known = options().get(key)
-            if known is None or known.since > self.version or not (known.model or known.scope == "model"):
+            if known is None or not self._of_models(known):
                 place = self.sections.place(name, key)
                 self.remark(f"the model [{name}] cannot change {key}: Barman ignores the line", place)
         stated: dict[str, Stated] = {}
         variables: dict[str, str | None] = {"name": name}
-        wanted = meaning.reading_order(
-            lambda option: option.since <= self.version and (option.model or option.scope == "model")
-        )
-        for option in wanted:
+        for option in filter(self._of_models, meaning.reading_order()):
             found = self._found(name, option, variables)
             if found is not None and found.value not in ("", "None"):
                 stated[option.name] = found

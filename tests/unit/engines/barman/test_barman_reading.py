@@ -92,6 +92,8 @@ def test_a_value_means_what_barman_makes_of_it(option: str, text: str, meaning: 
         ("bandwidth_limit", "fast", None),
         ("backup_options", "exclusive_backup,concurrent_backup", ("concurrent_backup",)),
         ("last_wal_maximum_age", "1d", None),
+        ("compression_level", "<int>", ("medium",)),
+        ("retention_policy_mode", "manual", ("auto",)),
     ],
 )
 def test_a_wrong_value_is_ignored_with_a_remark(option: str, text: str, meaning: tuple[str, ...] | None) -> None:
@@ -108,6 +110,13 @@ def test_a_server_inherits_from_barman_unless_it_says_otherwise() -> None:
     assert values(found, "post_backup_script") == ("/a",)
     assert values(found, "post_backup_script", "b") is None
     assert values(found, "parallel_jobs", "b") == ("4",)
+
+
+def test_a_mode_that_is_emptied_is_the_only_one_there_is() -> None:
+    """Barman falls back to it without reading the text."""
+    found = reading(f"{SERVER}retention_policy_mode =\nwal_retention_policy = None\n")
+    assert values(found, "retention_policy_mode") == ("auto",)
+    assert values(found, "wal_retention_policy") == ("main",)
 
 
 def test_an_option_of_servers_is_ignored_in_barmans_section() -> None:
