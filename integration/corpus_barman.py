@@ -33,6 +33,8 @@ from pgwrap.spec.loader import load_file
 from pgwrap.text.yaml_text import dump
 
 _VIEW = Path(__file__).parent / "lab" / "barman_view.py"
+_DEADLINE = 900.0
+"""Seconds for one view; Barman looks for pg_basebackup once per server."""
 _PYTHON = "/usr/bin/python3"
 _ENGINE = ENGINES[EngineKind.BARMAN]()
 _ASSUMED = (
@@ -57,11 +59,11 @@ class Judge:
         main.write_bytes(whole[0].content if whole else _ASSUMED.encode())
         for number, file in enumerate(file for file in files if file not in whole[:1]):
             (directory / f"{number:05}.conf").write_bytes(file.content)
-        environment = {**os.environ, "PGCONNECT_TIMEOUT": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+        environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
         if self.packages is not None:
             environment["PYTHONPATH"] = str(self.packages)
         argv = [*_sealed(), _PYTHON, str(_VIEW), str(main), str(directory)]
-        ran = subprocess.run(argv, env=environment, capture_output=True, check=False, timeout=120)
+        ran = subprocess.run(argv, env=environment, capture_output=True, check=False, timeout=_DEADLINE)
         if not ran.stdout:
             raise RuntimeError(f"Barman {self.version} said nothing: {ran.stderr.decode(errors='replace')[-2000:]}")
         answer: dict[str, Any] = json.loads(ran.stdout)
@@ -259,7 +261,7 @@ def _sealed() -> tuple[str, ...]:
 
 
 def installed(wanted: str, directory: Path) -> Judge:
-    """The host's Barman ("system"), a released one from the package index, or one in a directory (VERSION=DIRECTORY)."""
+    """The host's Barman ("system"), a released one, or one in a directory (VERSION=DIRECTORY)."""
     version, separator, place = wanted.partition("=")
     packages = None if wanted == "system" else Path(place or directory / version)
     if packages is not None and not separator:

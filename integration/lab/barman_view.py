@@ -1,24 +1,28 @@
 """Run by Barman's own Python: prints as JSON what Barman makes of a main file and a directory of further ones.
 
-Barman's code decides everything. Nothing is logged, no user is changed, no command of Barman runs; servers are built as
+Barman's code decides everything. Nothing is logged, connected to or run, and no user is changed; servers are built as
 every command builds them. Usage: python3 barman_view.py MAIN DIRECTORY
 """
 
 from __future__ import annotations
 
 import argparse
-import datetime
 import io
 import json
 import sys
 from contextlib import redirect_stderr, redirect_stdout
-from typing import Any
+from datetime import timedelta
+from typing import Any, NoReturn
 
-import barman
-import barman.cli
-import barman.config
-from barman.retention_policies import RecoveryWindowRetentionPolicy, RedundancyRetentionPolicy
-from barman.server import Server
+import barman  # type: ignore[import-not-found] # Barman's own Python has it
+import barman.cli  # type: ignore[import-not-found]
+import barman.config  # type: ignore[import-not-found]
+import psycopg2  # type: ignore[import-not-found,import-untyped,unused-ignore]
+from barman.retention_policies import (  # type: ignore[import-not-found]
+    RecoveryWindowRetentionPolicy,
+    RedundancyRetentionPolicy,
+)
+from barman.server import Server  # type: ignore[import-not-found]
 
 _GLOBALS = {
     "barman_home": "barman_home",
@@ -48,6 +52,7 @@ def main(main_file: str, directory: str) -> None:
 
 
 def _view(main_file: str, directory: str) -> dict[str, Any]:
+    psycopg2.connect = _unreachable
     barman.cli.drop_privileges = lambda _user: None
     barman.cli.configure_logging = lambda *_arguments, **_named: None
     get = barman.config.Config.get
@@ -82,6 +87,11 @@ def _view(main_file: str, directory: str) -> dict[str, Any]:
     }
 
 
+def _unreachable(*_arguments: Any, **_named: Any) -> NoReturn:
+    """No server that a configuration names is asked for anything."""
+    raise psycopg2.OperationalError("nothing is reached from here")
+
+
 def _model(model: Any) -> dict[str, Any]:
     options = {key: _plain(getattr(model, key)) for key in model.KEYS}
     return {key: value for key, value in options.items() if value is not None}
@@ -92,7 +102,7 @@ def _plain(value: Any) -> Any:
         return {"policy": f"REDUNDANCY {value.value}"}
     if isinstance(value, RecoveryWindowRetentionPolicy):
         return {"policy": f"RECOVERY WINDOW OF {value.value * _DAYS[value.unit]} DAYS"}
-    if isinstance(value, datetime.timedelta):
+    if isinstance(value, timedelta):
         return int(value.total_seconds())
     if isinstance(value, set):
         return sorted(value)

@@ -15,7 +15,7 @@ from pgwrap.domain.adoption import Adoption, Words
 from pgwrap.domain.model import BarmanModel, Cluster, EngineInstance, NativeOption, Path, Repository, Secret
 from pgwrap.domain.native import Effective, NativeFile, Reading, View
 from pgwrap.engines.barman import conninfo, draft
-from pgwrap.engines.barman.draft import Said
+from pgwrap.engines.barman.draft import SPACES_ALIKE, Said
 from pgwrap.engines.barman.ini import comments_above
 from pgwrap.engines.barman.installation import ACTIVE_MODEL, install
 from pgwrap.engines.barman.options import options
@@ -29,8 +29,6 @@ from pgwrap.errors import Location, Problem
 
 _ROUNDS: Final = 6
 """A native option can change what others mean (a method, a directory); no chain is longer."""
-_SPACES_ALIKE: Final = conninfo.OPTIONS | {"retention_policy", "tablespace_bandwidth_limit", "backup_options"}
-"""Options to which a line break is a space like any other."""
 
 
 def adopt(files: tuple[NativeFile, ...], version: EngineVersion, name: str) -> Adoption:
@@ -108,7 +106,14 @@ class _Adopter:
                 self._notice(message, self._section(subject))
             else:
                 found[owner].append(draft.model(name, model))
-        return tuple(replace(cluster, models=tuple(found[cluster.name])) for cluster in clusters)
+        return tuple(
+            replace(
+                cluster,
+                models=tuple(found[cluster.name]),
+                options=_own_cluster(cluster, said[cluster.name]) if found[cluster.name] else (),
+            )
+            for cluster in clusters
+        )
 
     def _complete(
         self, instance: EngineInstance, clusters: tuple[Cluster, ...]
@@ -167,7 +172,7 @@ class _Adopter:
         """The option as it stands, or as Barman's default is written."""
         effective = wanted.options.get(name)
         text = "" if effective is None else _text(name, effective)
-        if value_problem(text) is not None and name in _SPACES_ALIKE:
+        if value_problem(text) is not None and name in SPACES_ALIKE:
             text = " ".join(text.split())
         problem = value_problem(text)
         if problem is not None:
@@ -254,6 +259,12 @@ class _Adopter:
         if lines:
             path = (*base, *setting.word)
             found[path] = (*found.get(path, ()), *lines)
+
+
+def _own_cluster(cluster: Cluster, said: Said) -> tuple[NativeOption, ...]:
+    """Models belong to the server's `cluster`, where that is not its name."""
+    name = said.value("cluster")
+    return () if name is None or name == cluster.name else (NativeOption(key="cluster", values=(name,)),)
 
 
 def _beside_words(comments: Mapping[Path, tuple[str, ...]], words: Words) -> dict[Path, tuple[str, ...]]:

@@ -51,6 +51,8 @@ def as_servers(name: str, stated: Options, remark: Remark) -> dict[str, Stated]:
     for option, (correct, fallback) in _CORRECTIONS.items():
         if option in found:
             _correct(name, option, correct, fallback, found, remark)
+        elif isinstance(fallback, str):
+            found[option] = Stated(value=fallback, text=fallback, place=None)
     if "primary_ssh_command" not in found:
         _force_archiver(name, found, remark)
         _choose_backup_options(found)

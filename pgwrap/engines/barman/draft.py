@@ -30,6 +30,7 @@ from pgwrap.domain.model import (
 from pgwrap.domain.native import Effective
 from pgwrap.engines.barman import conninfo
 from pgwrap.engines.barman.at_work import RSYNC
+from pgwrap.engines.barman.values import value_problem
 from pgwrap.engines.barman.words import (
     COMPRESSIONS,
     DEFAULT_HOME,
@@ -49,6 +50,8 @@ _SSLMODES: Final = frozenset({"disable", "allow", "prefer", "require", "verify-c
 _PARAMETERS: Final = frozenset({"host", "port", "user", "dbname", "sslmode", "password"})
 _WORDS_OF_COMPRESSIONS: Final = {native: word for word, native in COMPRESSIONS.items()}
 _SPEC_COMPRESSIONS: Final = frozenset({"gz", "bz2", "lz4", "zst", "xz", "snappy"})
+SPACES_ALIKE: Final = conninfo.OPTIONS | {"retention_policy", "tablespace_bandwidth_limit", "backup_options"}
+"""Options to which a line break is a space like any other."""
 _SSH_WITH_VALUE: Final = frozenset("BbcDEeFIiJLlmOoPpQRSWw")
 _DAYS: Final = re.compile(r"RECOVERY WINDOW OF (\d+) DAYS")
 _COPIES: Final = re.compile(r"REDUNDANCY (\d+)")
@@ -69,9 +72,12 @@ class Said:
         return found.values[0] if found is not None and len(found.values) == 1 else None
 
     def text(self, option: str) -> str | None:
-        """What stands in a file; None for a default."""
+        """What stands in a file; None for a default, and for what no line of a spec can hold."""
         found = self.options.get(option)
-        return found.written[0] if found is not None and found.written else None
+        text = found.written[0] if found is not None and found.written else None
+        spaces_alike = text is not None and option in SPACES_ALIKE
+        held = " ".join(text.split()) if spaces_alike and text is not None else text
+        return None if held is None or value_problem(held) is not None else held
 
     def stated(self, option: str) -> str | None:
         """The value when a file says it; None for a default."""

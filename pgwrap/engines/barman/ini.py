@@ -19,6 +19,7 @@ from pgwrap.errors import Location, Problem
 
 Variables: TypeAlias = Mapping[str, str | None]
 _NO_VARIABLES: Final[Variables] = {}
+_MARK: Final = "\ufeff"
 
 
 class RefusedFile(Exception):
@@ -113,13 +114,11 @@ class Sections:
 
     def text(self, section: str, option: str, variables: Variables = _NO_VARIABLES) -> str | None:
         """An option's value; None when it is not set. RefusedFile for an interpolation that Barman fails at."""
-        if not self.parser.has_section(section):
+        if not self.parser.has_option(section, option):
             return None
         try:
             # ConfigParser takes None for a variable without value, though its type says text.
             return self.parser.get(section, option, vars=dict(variables))  # type: ignore[arg-type]
-        except configparser.NoOptionError:
-            return None
         except configparser.InterpolationError as error:
             raise RefusedFile(_interpolation(section, option, error, self.place(section, option))) from None
         except TypeError:
@@ -201,6 +200,8 @@ def _parse(parser: configparser.ConfigParser, journal: _Journal, text: str, path
     except configparser.MissingSectionHeaderError as error:
         message = "this line stands before the first [section], and Barman ends with an error"
         hint = "begin the file with [barman], or with the server's name in brackets"
+        if text.startswith(_MARK):
+            hint = "the file begins with a byte order mark: save it without one"
         raise RefusedFile(Problem(message=message, location=Location(path, error.lineno, 1), hint=hint)) from None
     except configparser.ParsingError as error:
         message = "this line is no option (name = value), and Barman ends with an error"

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 from typing import Final, TypeAlias
 from urllib.parse import urlparse
 
@@ -29,7 +30,8 @@ _SLOT: Final = re.compile(r"[0-9a-z_]+")
 _AS_WRITTEN: Final = frozenset({"aws_encryption", "staging_location"})
 """Options of a few values whose case counts."""
 _COMPRESSION_CHECKED: Final = EngineVersion((3, 14))
-_CLOUD_DIRECTORIES: Final = EngineVersion((3, 18))
+STORES: Final = EngineVersion((3, 18))
+"""The first version that takes addresses of cloud stores for directories."""
 _CONFLICTING: Final = frozenset({"exclusive_backup", "concurrent_backup"})
 _LATER: Final = {
     "combine_mode": "last_wal_maximum_age+",
@@ -48,10 +50,10 @@ class InvalidValue(ValueError):
     """Barman warns of such a value and goes on as if it were not set."""
 
 
-def reading_order(names: Callable[[Option], bool]) -> tuple[Option, ...]:
-    """The wanted options in the order in which Barman evaluates them."""
-    found = [option for option in options().values() if names(option)]
-    return tuple(sorted(found, key=lambda option: _LATER.get(option.name, option.name)))
+@cache
+def reading_order() -> tuple[Option, ...]:
+    """Every option, in the order in which Barman evaluates them."""
+    return tuple(sorted(options().values(), key=lambda option: _LATER.get(option.name, option.name)))
 
 
 def parse(option: Option, text: str, version: EngineVersion) -> Value | None:
@@ -116,7 +118,7 @@ def _one_of(option: Option, text: str, version: EngineVersion) -> str | None:
     value = text if option.name in _AS_WRITTEN else text.lower()
     if option.name == "compression" and not value:
         return value
-    accepted = option.accepts(version)
+    accepted = [word for word in option.accepts(version) if not word.startswith("<")]
     if value not in accepted:
         raise InvalidValue(f"it must be one of {', '.join(accepted)}")
     return None if option.name == "encryption" and value == "none" else value
@@ -179,7 +181,7 @@ def _absolute(_option: Option, text: str, _version: EngineVersion) -> str:
 
 
 def _directory_or_store(_option: Option, text: str, version: EngineVersion) -> str:
-    if version >= _CLOUD_DIRECTORIES and "://" in text and not _is_store(text):
+    if version >= STORES and "://" in text and not _is_store(text):
         raise InvalidValue("it is no address of a cloud store that Barman knows")
     return text
 

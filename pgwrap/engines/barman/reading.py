@@ -5,6 +5,7 @@ It reads files that it is given, and adopts nothing. Source: Config, ServerConfi
 
 from __future__ import annotations
 
+import binascii
 import posixpath
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -16,7 +17,7 @@ from pgwrap.engines.barman import conninfo, meaning
 from pgwrap.engines.barman.at_work import DIRECTORIES, Stated, as_servers
 from pgwrap.engines.barman.ini import RefusedFile, Sections, Variables
 from pgwrap.engines.barman.installation import MODELS, Installation, install
-from pgwrap.engines.barman.meaning import InvalidValue, Value
+from pgwrap.engines.barman.meaning import STORES, InvalidValue, Value
 from pgwrap.engines.barman.options import Option, nearest, options
 from pgwrap.engines.port import EngineVersion
 from pgwrap.errors import Location, Problem
@@ -74,9 +75,11 @@ class _Reader:
                 models[name] = self._model(name)
             else:
                 servers[name] = self._server(name)
-        _no_shared_paths(servers)
+        self._no_shared_paths(servers)
         self._activate(servers, models)
         for name, stated in servers.items():
+            _check_magic(name, stated)
+            self._check_redundancy(name, stated)
             views.append(_view(name, as_servers(name, stated, self._remark_of(name))))
         views += (_view(f"{MODEL_PREFIX}{name}", stated) for name, stated in models.items())
         self._repeated()
@@ -120,8 +123,8 @@ class _Reader:
             self.common["config_changes_queue"] = stated["config_changes_queue"].text
         inherited = {
             option.name: found
-            for option in meaning.reading_order(lambda option: self._here(option, "both"))
-            if (found := self._found("barman", option, {})) is not None
+            for option in meaning.reading_order()
+            if self._here(option, "both") and (found := self._found("barman", option, {})) is not None
         }
         return _view("", {**stated, **inherited})
 
@@ -154,7 +157,7 @@ class _Reader:
         self.sections.items(name)
         stated: dict[str, Stated] = {}
         variables: dict[str, str | None] = {"name": name, **self.common}
-        for option in meaning.reading_order(lambda option: self._here(option, "both", "server")):
+        for option in filter(lambda option: self._here(option, "both", "server"), meaning.reading_order()):
             found = self._evaluated(name, option, variables)
             variables[option.name] = None if found is None else meaning.spoken(found.value)
             if found is not None:
@@ -190,6 +193,9 @@ class _Reader:
 
     def _here(self, option: Option, *scopes: str) -> bool:
         return option.scope in scopes and option.since <= self.version
+
+    def _of_models(self, option: Option) -> bool:
+        return option.since <= self.version and (option.model or option.scope == "model")
 
     def _known(self, section: str, name: str) -> None:
         """_validate_with_keys, and what Barman accepts in [barman] and then never looks at."""
@@ -232,15 +238,12 @@ class _Reader:
                 raise RefusedFile(Problem(message=message, location=self.sections.section_place(name)))
         for key in written:
             known = options().get(key)
-            if known is None or known.since > self.version or not (known.model or known.scope == "model"):
+            if known is None or not self._of_models(known):
                 place = self.sections.place(name, key)
                 self.remark(f"the model [{name}] cannot change {key}: Barman ignores the line", place)
         stated: dict[str, Stated] = {}
         variables: dict[str, str | None] = {"name": name}
-        wanted = meaning.reading_order(
-            lambda option: option.since <= self.version and (option.model or option.scope == "model")
-        )
-        for option in wanted:
+        for option in filter(self._of_models, meaning.reading_order()):
             found = self._found(name, option, variables)
             if found is not None and found.value not in ("", "None"):
                 stated[option.name] = found
@@ -273,6 +276,34 @@ class _Reader:
                 message = f"[{name}] {option} is empty, and Barman ends with an error"
                 raise RefusedFile(Problem(message=message, location=place, hint="leave the line out for the default"))
 
+    def _check_redundancy(self, name: str, stated: Mapping[str, Stated]) -> None:
+        """Server._init_minimum_redundancy stumbles over a text that takes the default away."""
+        if "minimum_redundancy" not in stated:
+            section = name if "minimum_redundancy" in self.sections.options(name) else "barman"
+            place = self.sections.place(section, "minimum_redundancy")
+            message = f"[{section}] minimum_redundancy is empty, and Barman ends with an error"
+            raise RefusedFile(Problem(message=message, location=place, hint="write 0, or leave the line out"))
+
+    def _no_shared_paths(self, servers: Mapping[str, Mapping[str, Stated]]) -> None:
+        """Two servers with one path: every command of every server fails. Symbolic links are not followed."""
+        first: dict[str, tuple[str, str]] = {}
+        problems = []
+        for name in sorted(servers):
+            for option in sorted(DIRECTORIES):
+                stated = servers[name][option]
+                if "://" in stated.text and self.version >= STORES:
+                    continue
+                known = first.setdefault(posixpath.normpath(stated.text), (name, option))
+                if known[0] != name:
+                    own = (stated, servers[name]["backup_directory"], *(servers[known[0]][key] for key in DIRECTORIES))
+                    place = next((found.place for found in own if found.place is not None), None)
+                    message = f"[{name}] {option} is {stated.text}, which is also {known[1]} of [{known[0]}]"
+                    hint = "Barman refuses every command until they differ"
+                    location = place or self.sections.section_place(name)
+                    problems.append(Problem(message=message, location=location, hint=hint))
+        if problems:
+            raise RefusedFile(*problems)
+
     def _repeated(self) -> None:
         for section, option, before, after in self.sections.repeated():
             if before.file and before != after:
@@ -292,22 +323,18 @@ class _Reader:
             self.remark(message, place, f"name them too: {directory.rstrip('/')}/*.conf")
 
 
-def _no_shared_paths(servers: Mapping[str, Mapping[str, Stated]]) -> None:
-    """Two servers with one path: every command of every server fails. Symbolic links are not followed."""
-    first: dict[str, tuple[str, str]] = {}
-    problems = []
-    for name in sorted(servers):
-        for option in DIRECTORIES:
-            stated = servers[name][option]
-            if "://" in stated.text:
-                continue
-            known = first.setdefault(posixpath.normpath(stated.text), (name, option))
-            if known[0] != name:
-                message = f"[{name}] {option} is {stated.text}, which is also {known[1]} of [{known[0]}]"
-                hint = "Barman refuses every command until they differ"
-                problems.append(Problem(message=message, location=stated.place, hint=hint))
-    if problems:
-        raise RefusedFile(*problems)
+def _check_magic(name: str, stated: Mapping[str, Stated]) -> None:
+    """CompressionManager, barman/compression.py: two characters, then bytes in hexadecimal."""
+    magic, compression = stated.get("custom_compression_magic"), stated.get("compression")
+    if magic is None or compression is None or compression.value != "custom":
+        return
+    try:
+        binascii.unhexlify(magic.text[2:])
+    except ValueError:
+        message = f"[{name}] custom_compression_magic is no hexadecimal number, and Barman ends with an error"
+        raise RefusedFile(
+            Problem(message=message, location=magic.place, hint="write it as 0x and pairs of digits")
+        ) from None
 
 
 def _globals(version: EngineVersion) -> Iterator[Option]:
