@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,6 +21,8 @@ ROOT = Path(__file__).parent.parent
 CORPUS = ROOT / "tests/recordings/corpus"
 ENGINES = {"integration.corpus_pgbackrest": "pgbackrest_conf", "integration.corpus_barman": "barman_conf"}
 """The module with the judges of each engine, and the directory of its files."""
+_AT_ONCE = 8
+"""Files: an engine without network mostly waits."""
 
 
 def main() -> int:
@@ -35,7 +38,8 @@ def main() -> int:
             continue
         files = arguments.files or sorted((CORPUS / directory).iterdir())
         for judge in _judges(module, tuple(arguments.root)):
-            verdicts = [judge.judge(path.absolute()) for path in files]
+            with ThreadPoolExecutor(_AT_ONCE) as pool:
+                verdicts = list(pool.map(judge.judge, [path.absolute() for path in files]))
             wrong += sum(_report(judge, verdict) for verdict in verdicts)
             print(summary(judge, verdicts), flush=True)
     return 1 if wrong else 0

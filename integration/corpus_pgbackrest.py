@@ -37,7 +37,9 @@ _BOTH_REMOTE = "cannot both be configured as remote"
 _ERROR = re.compile(r"ERROR: \[(\d+)\]: (.*)")
 _BEGIN = re.compile(r"command begin [\w.]+: (?:\[[^]]*\] )?(.*)")
 _OPTION = re.compile(r"--(no-)?([a-z0-9-]+)(?:=((?:\"[^\"]*\"|[^ \"])*))?")
+_SPELLING = re.compile(r"([0-9]+)(?:s|([KMGTP])(?:i?B)?)", re.IGNORECASE)
 _SECTION = re.compile(r"^[ \t\r]*\[([^]:]+)(?::[^]]*)?\][ \t\r]*$", re.MULTILINE)
+_OF_THE_CALL = frozenset({"config", "exec-id"})
 _PGWRAP = (sys.executable, "-m", "pgwrap")
 _DEADLINE = "20"
 
@@ -182,7 +184,7 @@ def _contradiction(
         earlier, later = _options(before), _options(after)
         for name in sorted(earlier.keys() | later.keys()):
             # An option that only one side writes may be the default: pgwrap's own proof judges that.
-            if name in earlier and name in later and earlier[name] != later[name] and name != "config":
+            if name in earlier and name in later and earlier[name] != later[name] and name not in _OF_THE_CALL:
                 return f"{asked[1]} of {asked[0]}: --{name}={earlier[name]} became {later[name]}"
     return ""
 
@@ -193,6 +195,14 @@ def _options(text: str) -> dict[str, str]:
         return {}
     found: dict[str, str] = {}
     for negated, name, value in _OPTION.findall(begin[1]):
-        said = "n" if negated else value.strip('"') or "y"
+        said = "n" if negated else _plain(value.strip('"')) or "y"
         found[name] = f"{found[name]} {said}" if name in found else said
     return found
+
+
+def _plain(value: str) -> str:
+    """A time in seconds or a size in bytes without its unit: pgBackRest prints them as they were written."""
+    amount = _SPELLING.fullmatch(value)
+    if amount is None:
+        return value
+    return str(int(amount[1]) << (10 * "KMGTP".index(amount[2].upper()) + 10 if amount[2] else 0))

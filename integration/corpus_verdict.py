@@ -21,7 +21,7 @@ class Verdict:
     placed: bool
     """Whether a refusal names file and line."""
     contradiction: str = ""
-    """Where the engine itself reads the rendered file otherwise than the file; empty: it reads the same, or did not say."""
+    """Where the engine itself reads what the spec renders otherwise; empty: it reads the same, or did not say."""
 
     @property
     def right(self) -> bool:

@@ -112,9 +112,11 @@ def _seconds(resolution: Resolution, amount: float) -> str:
 def _hosts(resolution: Resolution) -> None:
     if not {"pg-host", "repo-host"} <= {name for name, _ in resolution.found}:
         return
-    place = next(option.place for (name, _), option in resolution.found.items() if name == "repo-host")
+    number, place = next(
+        (number, option.place) for (name, number), option in resolution.found.items() if name == "repo-host"
+    )
     message = "the database and a repository cannot both be on another host [027]"
-    resolution.findings.refuse(message, place, "repo-host")
+    resolution.findings.refuse(message, place, f"repo{number}-host")
 
 
 def _paths(resolution: Resolution) -> None:

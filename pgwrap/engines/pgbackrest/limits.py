@@ -164,8 +164,8 @@ LIMITS: Final[tuple[Limit, ...]] = (
     Limit(
         path=("repositories",),
         said=lambda cluster: cluster.postgres.ssh is None and any(one.host for one in cluster.repositories),
-        severity="error",
-        message="before 2.55 backups and expiry run on the repository's host only",
+        severity="warning",
+        message="before 2.55 backups and expiry run on the repository's host only; here WAL is archived and restored",
         hint="say engines: host: and postgres: ssh:, or upgrade pgBackRest",
         until=EngineVersion.parse("2.55"),
     ),

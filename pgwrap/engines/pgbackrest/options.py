@@ -153,6 +153,9 @@ def _single_fault(option: Option, key: str, value: str, version: EngineVersion) 
 
 def _choice_fault(option: Option, key: str, value: str, version: EngineVersion) -> Fault | None:
     choices = dict(option.allowed)
+    if option.type == "size" and _SIZE.fullmatch(value):
+        amount = _amount(option, value)
+        value = next((name for name in choices if _amount(option, name) == amount), value)
     known = ", ".join(name for name, since in choices.items() if since is None or version >= since)
     if value not in choices:
         return Fault(f"{key} cannot be {value!r}", f"known: {known}")

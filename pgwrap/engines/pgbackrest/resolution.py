@@ -163,7 +163,8 @@ def _missing(resolution: Resolution, rule: Rule, number: int, depend: Depend | N
         other = resolution.rules.options[depend.option]
         cause = resolution.found.get((other.name, number if other.group else 1))
     place = cause.place if cause is not None and cause.place is not None else resolution.place
-    because = f", for {_said(resolution, depend, number)}" if depend is not None else ""
+    depends = depend is not None and depend.option != "stanza"
+    because = f", for {_said(resolution, depend, number)}" if depends and depend is not None else ""
     stanza = f" of the stanza {resolution.stanza!r}" if resolution.stanza else ""
     resolution.findings.refuse(f"{rule.key(number)}{stanza} is missing{because} [037]", place)
 
