@@ -119,6 +119,10 @@ class BackupRequest:
     cluster: Cluster
     type: Literal["full", "differential", "incremental"]
     repository: tuple[int, Repository] | None = None
+    annotations: tuple[tuple[str, str], ...] = ()
+    """To be kept with the backup (pgBackRest)."""
+    name: str | None = None
+    """What the backup may be called besides its id (Barman)."""
     run_as: str | None = None
     version: EngineVersion
     deadline: float = 86400.0
@@ -146,13 +150,34 @@ class BackupResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NotHere:
+    """No backup was taken because this is not the node to take it on; nothing failed."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settling:
+    """How to bring a backup that waits for its last WAL to its end: commands, one after the other, asked repeatedly."""
+
+    commands: tuple[Command, ...]
+    settled: Callable[[Outcome], bool]
+    """Whether the backup is done, from the last command's outcome; raises as the engine's other commands do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BackupJob:
     """A backup as data: what to run, how to read a line of its output, how to read its end."""
 
     command: Command
     progress: Callable[[str], Progress | None]
-    result: Callable[[Outcome], BackupResult]
-    """Raises EngineMissing, EngineTimeout, EngineFailed, Busy or OutputNotUnderstood."""
+    conclude: Callable[[Outcome], Conversation[BackupResult | NotHere]]
+    """What its end means, which may take a further question: an engine may say the same of a lock and of a failure.
+    Raises EngineMissing, EngineTimeout, EngineFailed, Busy or OutputNotUnderstood."""
+    settle: Callable[[str], Settling] | None = None
+    """For the id of a backup that waits for WAL; None: the engine's own command waits."""
+    streamed: bool = False
+    """Whether PostgreSQL itself sends the copy, and so can tell how far it is (pg_stat_progress_basebackup)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
