@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pgwrap.domain.native import NativeFile, Reading
     from pgwrap.domain.plan import ClusterSettings, WriteFile
     from pgwrap.domain.retention import Announced, Forecast
+    from pgwrap.domain.verification import Examined
 
 _DIGITS = re.compile(r"\d+(?:\.\d+)*")
 
@@ -178,6 +179,35 @@ class BackupJob:
     """For the id of a backup that waits for WAL; None: the engine's own command waits."""
     streamed: bool = False
     """Whether PostgreSQL itself sends the copy, and so can tell how far it is (pg_stat_progress_basebackup)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifyRequest:
+    """Which backups of one cluster to examine, among all that are `known` (in the catalog's order)."""
+
+    cluster: Cluster
+    backups: tuple[Backup, ...]
+    known: tuple[Backup, ...]
+    only: bool = False
+    """Whether nothing else is wanted."""
+    repository: str | None = None
+    """The one repository to look into, by its name."""
+    generate_manifest: bool = False
+    """Whether to write what is missing to compare with (Barman's rsync methods)."""
+    run_as: str | None = None
+    version: EngineVersion
+    deadline: float = 86400.0
+    """Seconds for each command."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifyStep:
+    """Commands, one after the other, that examine something in one repository, and how to read what they say."""
+
+    repository: str | None
+    commands: tuple[Command, ...]
+    read: Callable[[tuple[Outcome, ...]], tuple[Examined, ...]]
+    """Raises EngineMissing, EngineTimeout, EngineFailed, Busy or OutputNotUnderstood."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -346,3 +376,6 @@ class Engine(Protocol):
 
     def backup(self, request: BackupRequest) -> BackupJob:
         """How to take a backup; raises EngineUnsupported when this version cannot."""
+
+    def verification(self, request: VerifyRequest) -> tuple[VerifyStep, ...]:
+        """How to have backups examined; raises EngineUnsupported where the engine examines none of them."""

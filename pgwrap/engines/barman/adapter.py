@@ -29,6 +29,8 @@ from pgwrap.engines.port import (
     Remark,
     Rendered,
     RenderRequest,
+    VerifyRequest,
+    VerifyStep,
 )
 
 
@@ -121,3 +123,9 @@ class Barman:
     def backup(self, request: BackupRequest) -> BackupJob:
         """See backup.py."""
         return backup_job(request)
+
+    def verification(self, request: VerifyRequest) -> tuple[VerifyStep, ...]:
+        """See verify.py."""
+        from pgwrap.engines.barman.verify import verification  # noqa: PLC0415 - for `verify` alone
+
+        return verification(request)

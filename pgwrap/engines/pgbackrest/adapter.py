@@ -26,6 +26,8 @@ from pgwrap.engines.port import (
     Remark,
     Rendered,
     RenderRequest,
+    VerifyRequest,
+    VerifyStep,
 )
 
 _OLDEST = EngineVersion((2, 45))
@@ -144,6 +146,12 @@ class PgBackRest:
         from pgwrap.engines.pgbackrest import backup  # noqa: PLC0415 - `status` takes none
 
         return backup.backup(request)
+
+    def verification(self, request: VerifyRequest) -> tuple[VerifyStep, ...]:
+        """See verify.py."""
+        from pgwrap.engines.pgbackrest.verify import verification  # noqa: PLC0415 - for `verify` alone
+
+        return verification(request)
 
 
 def _version(
