@@ -10,6 +10,7 @@ import typer
 from pgwrap import __version__
 from pgwrap.cli import (
     backup,
+    check,
     expire,
     hold,
     init,
@@ -68,6 +69,7 @@ for command in (
 ):
     app.command()(command)
 app.command("list")(list_backups.list_backups)
+app.command(cls=status.StatusCommand)(check.check)
 app.command(cls=status.StatusCommand)(status.status)
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     from pgwrap.domain.adoption import Adoption
+    from pgwrap.domain.checking import Check, Place
     from pgwrap.domain.command import Command, Conversation, Outcome
     from pgwrap.domain.facts import Backup, BackupType, Held, Observation
     from pgwrap.domain.model import Cluster, EngineInstance, EngineKind, Path, Repository, Secret
@@ -211,6 +212,30 @@ class VerifyStep:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CheckRequest:
+    """What of one cluster to check besides what status sees."""
+
+    cluster: Cluster
+    passive: bool = False
+    """Whether to leave out what changes anything, be it a WAL switch."""
+    run_as: str | None = None
+    version: EngineVersion
+    server_major: int | None = None
+    deadline: float = 120.0
+    """Seconds for each command."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckStep:
+    """A command that checks something, and what its end means."""
+
+    name: str
+    command: Command
+    read: Callable[[Outcome], tuple[Check, ...]]
+    """Raises EngineMissing, EngineTimeout, EngineFailed, Busy or OutputNotUnderstood."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ForecastRequest:
     """Whose next expiry to foretell; the cluster's words decide where `hypothetical`, else what is configured now."""
 
@@ -379,3 +404,9 @@ class Engine(Protocol):
 
     def verification(self, request: VerifyRequest) -> tuple[VerifyStep, ...]:
         """How to have backups examined; raises EngineUnsupported where the engine examines none of them."""
+
+    def places_needed(self, cluster: Cluster) -> tuple[Place, ...]:
+        """The directories that it needs on its own host."""
+
+    def check(self, request: CheckRequest) -> tuple[CheckStep, ...]:
+        """Its own check and what must fit together, each a command."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pgwrap.domain.checking import Place
 from pgwrap.domain.command import Command, Conversation
 from pgwrap.domain.facts import Observation
 from pgwrap.domain.model import Cluster, EngineInstance, EngineKind
@@ -19,6 +20,8 @@ from pgwrap.engines.barman.words import DEFAULT_HOME, backup_directory, owner
 from pgwrap.engines.port import (
     BackupJob,
     BackupRequest,
+    CheckRequest,
+    CheckStep,
     EngineVersion,
     ExpiryJob,
     ExpiryRequest,
@@ -129,3 +132,15 @@ class Barman:
         from pgwrap.engines.barman.verify import verification  # noqa: PLC0415 - for `verify` alone
 
         return verification(request)
+
+    def places_needed(self, cluster: Cluster) -> tuple[Place, ...]:
+        """See check.py."""
+        from pgwrap.engines.barman.check import places  # noqa: PLC0415 - for `check` alone
+
+        return places(cluster)
+
+    def check(self, request: CheckRequest) -> tuple[CheckStep, ...]:
+        """See check.py."""
+        from pgwrap.engines.barman.check import check_steps  # noqa: PLC0415 - for `check` alone
+
+        return check_steps(request)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from dataclasses import dataclass
 
+from pgwrap.domain.checking import Place
 from pgwrap.domain.command import Command, Conversation, Outcome
 from pgwrap.domain.facts import Observation
 from pgwrap.domain.model import Cluster, EngineInstance, EngineKind
@@ -16,6 +17,8 @@ from pgwrap.engines.pgbackrest.output import version_from
 from pgwrap.engines.port import (
     BackupJob,
     BackupRequest,
+    CheckRequest,
+    CheckStep,
     EngineVersion,
     ExpiryJob,
     ExpiryRequest,
@@ -152,6 +155,18 @@ class PgBackRest:
         from pgwrap.engines.pgbackrest.verify import verification  # noqa: PLC0415 - for `verify` alone
 
         return verification(request)
+
+    def places_needed(self, cluster: Cluster) -> tuple[Place, ...]:
+        """See check.py."""
+        from pgwrap.engines.pgbackrest.check import places  # noqa: PLC0415 - for `check` alone
+
+        return places(cluster)
+
+    def check(self, request: CheckRequest) -> tuple[CheckStep, ...]:
+        """See check.py."""
+        from pgwrap.engines.pgbackrest.check import check_steps  # noqa: PLC0415 - for `check` alone
+
+        return check_steps(request)
 
 
 def _version(
