@@ -1,6 +1,4 @@
-"""`pgwrap verify` and `pgwrap check` on real engines: damage is found, what cannot be read is unknown, and what is right
-is called right.
-"""
+"""`pgwrap verify` and `pgwrap check` on real engines: damage is found, and what cannot be read is unknown."""
 
 from __future__ import annotations
 
@@ -201,7 +199,7 @@ def test_a_repository_that_may_not_be_written_is_critical(pair: Estate, name: st
         nagios = pair.pgwrap("check", name, "--passive", "--output", "nagios", check=False)
     assert (exit_code, checks[slug]["severity"]) == (1, "critical")
     assert "may not write" in checks[slug]["message"]
-    assert checks[slug]["hint"].startswith("chown -R ")
+    assert checks[slug]["hint"].startswith("chmod u+rwx ")
     assert nagios.exit_code == 2
     assert nagios.stdout.startswith("PGWRAP CHECK CRITICAL - ")
 

@@ -5,6 +5,7 @@ What status finds wrong is taken from it; only what status does not look at is j
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final
@@ -168,19 +169,24 @@ def place_check(seen: SeenPlace, user: str | None) -> Check:
     verb = "write" if place.written else "read"
     if seen.exists is None or (seen.exists and seen.usable is None):
         message = f"{place.purpose} {place.path}: could not be looked at"
-        return Check(name=name, severity=Severity.UNKNOWN, message=message, hint=f"ls -ld {place.path}")
+        return Check(name=name, severity=Severity.UNKNOWN, message=message, hint=f"ls -ld {shlex.quote(place.path)}")
     if not seen.exists:
         severity = Severity.CRITICAL if place.required else Severity.OK
         later = "" if place.required else "; the engine makes it when it needs it"
-        hint = f"install -d -m 750 -o {user or 'USER'} {place.path}" if place.required else ""
+        hint = f"install -d -m 750 -o {user or 'USER'} {shlex.quote(place.path)}" if place.required else ""
         message = f"{place.purpose} {place.path} does not exist{later}"
         return Check(name=name, severity=severity, message=message, hint=hint)
     if not seen.usable:
         message = f"{who} may not {verb} {place.purpose} {place.path}, which belongs to {seen.owner or 'another user'}"
-        return Check(
-            name=name, severity=Severity.CRITICAL, message=message, hint=f"chown -R {user or 'USER'} {place.path}"
-        )
+        return Check(name=name, severity=Severity.CRITICAL, message=message, hint=_mend(seen, user))
     return Check(name=name, severity=Severity.OK, message=f"{who} can {verb} {place.purpose} {place.path}")
+
+
+def _mend(seen: SeenPlace, user: str | None) -> str:
+    path = shlex.quote(seen.place.path)
+    if user is None or seen.owner == user:
+        return f"chmod u+rwx {path}"
+    return f"chown -R {user} {path}" if seen.place.written else f"let {user} read it: ls -ld {path}"
 
 
 def space_check(seen: SeenPlace, backups: tuple[Backup, ...]) -> Check | None:
@@ -191,7 +197,7 @@ def space_check(seen: SeenPlace, backups: tuple[Backup, ...]) -> Check | None:
     if seen.free_bytes is None or not seen.total_bytes:
         return Check(name=name, severity=Severity.UNKNOWN, message=f"the free space of {place.path} is not known")
     room = f"{size(seen.free_bytes)} of {size(seen.total_bytes)} free for {place.purpose} {place.path}"
-    hint = f"df -h {place.path}"
+    hint = f"df -h {shlex.quote(place.path)}"
     if seen.free_bytes < LITTLE:
         return Check(name=name, severity=Severity.CRITICAL, message=f"only {room}", hint=hint)
     full = newest_done(backups, full=True)

@@ -116,9 +116,10 @@ def _read_client(program: str, server: int | None, outcome: Outcome) -> tuple[Ch
 def places(cluster: Cluster) -> tuple[Place, ...]:
     """The directories on Barman's host."""
     home = cluster.engine.home or DEFAULT_HOME
+    locks = cluster.engine.lock_directory
     return (
         Place(path=home, purpose="barman home"),
         Place(path=backup_directory(cluster), purpose="backup directory", required=False, holds_backups=True),
-        Place(path=cluster.engine.lock_directory or home, purpose="lock directory"),
+        *((Place(path=locks, purpose="lock directory"),) if locks not in (None, home) else ()),
         Place(path=cluster.engine.log_directory or _DEFAULT_LOG, purpose="log directory", required=False),
     )
