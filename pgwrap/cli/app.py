@@ -11,6 +11,7 @@ from pgwrap import __version__
 from pgwrap.cli import (
     apply,
     backup,
+    check,
     diff,
     eject,
     expire,
@@ -24,6 +25,7 @@ from pgwrap.cli import (
     status,
     streams,
     validate,
+    verify,
 )
 
 app = typer.Typer(
@@ -66,6 +68,7 @@ for command in (
     apply.apply,
     eject.eject,
     backup.backup,
+    verify.verify,
     hold.hold,
     hold.release,
     retention.retention,
@@ -74,6 +77,7 @@ for command in (
     app.command()(command)
 app.command("import")(import_files.import_files)
 app.command("list")(list_backups.list_backups)
+app.command(cls=status.StatusCommand)(check.check)
 app.command(cls=status.StatusCommand)(status.status)
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     from pgwrap.domain.adoption import Adoption
+    from pgwrap.domain.checking import Check, Place
     from pgwrap.domain.command import Command, Conversation, Outcome
     from pgwrap.domain.facts import Backup, BackupType, Held, Observation, PostgresView
     from pgwrap.domain.handover import Handover
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from pgwrap.domain.native import NativeFile, Reading
     from pgwrap.domain.plan import ClusterSettings, Step, Trial, WriteFile
     from pgwrap.domain.retention import Announced, Forecast
+    from pgwrap.domain.verification import Examined
 
 _DIGITS = re.compile(r"\d+(?:\.\d+)*")
 
@@ -149,6 +151,10 @@ class BackupRequest:
     cluster: Cluster
     type: Literal["full", "differential", "incremental"]
     repository: tuple[int, Repository] | None = None
+    annotations: tuple[tuple[str, str], ...] = ()
+    """To be kept with the backup (pgBackRest)."""
+    name: str | None = None
+    """What the backup may be called besides its id (Barman)."""
     run_as: str | None = None
     version: EngineVersion
     deadline: float = 86400.0
@@ -176,12 +182,86 @@ class BackupResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NotHere:
+    """No backup was taken because this is not the node to take it on; nothing failed."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settling:
+    """How to bring a backup that waits for its last WAL to its end: commands, one after the other, asked repeatedly."""
+
+    commands: tuple[Command, ...]
+    settled: Callable[[Outcome], bool]
+    """Whether the backup is done, from the last command's outcome; raises as the engine's other commands do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BackupJob:
     """A backup as data: what to run, how to read a line of its output, how to read its end."""
 
     command: Command
     progress: Callable[[str], Progress | None]
-    result: Callable[[Outcome], BackupResult]
+    conclude: Callable[[Outcome], Conversation[BackupResult | NotHere]]
+    """What its end means, which may take a further question: an engine may say the same of a lock and of a failure.
+    Raises EngineMissing, EngineTimeout, EngineFailed, Busy or OutputNotUnderstood."""
+    settle: Callable[[str], Settling] | None = None
+    """For the id of a backup that waits for WAL; None: the engine's own command waits."""
+    streamed: bool = False
+    """Whether PostgreSQL itself sends the copy, and so can tell how far it is (pg_stat_progress_basebackup)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifyRequest:
+    """Which backups of one cluster to examine, among all that are `known` (in the catalog's order)."""
+
+    cluster: Cluster
+    backups: tuple[Backup, ...]
+    known: tuple[Backup, ...]
+    only: bool = False
+    """Whether nothing else is wanted."""
+    repository: str | None = None
+    """The one repository to look into, by its name."""
+    generate_manifest: bool = False
+    """Whether to write what is missing to compare with (Barman's rsync methods)."""
+    run_as: str | None = None
+    version: EngineVersion
+    deadline: float = 86400.0
+    """Seconds for each command."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifyStep:
+    """Commands, one after the other, that examine something in one repository, and how to read what they say."""
+
+    repository: str | None
+    commands: tuple[Command, ...]
+    read: Callable[[tuple[Outcome, ...]], tuple[Examined, ...]]
+    """Raises EngineMissing, EngineTimeout, EngineFailed, Busy or OutputNotUnderstood."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckRequest:
+    """What of one cluster to check besides what status sees."""
+
+    cluster: Cluster
+    passive: bool = False
+    """Whether to leave out what changes anything, be it a WAL switch."""
+    run_as: str | None = None
+    version: EngineVersion
+    server_major: int | None = None
+    deadline: float = 120.0
+    """Seconds for each command."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckStep:
+    """A command that checks something, and what its end means."""
+
+    name: str
+    command: Command
+    read: Callable[[Outcome], tuple[Check, ...]]
     """Raises EngineMissing, EngineTimeout, EngineFailed, Busy or OutputNotUnderstood."""
 
 
@@ -369,3 +449,12 @@ class Engine(Protocol):
 
     def backup(self, request: BackupRequest) -> BackupJob:
         """How to take a backup; raises EngineUnsupported when this version cannot."""
+
+    def verification(self, request: VerifyRequest) -> tuple[VerifyStep, ...]:
+        """How to have backups examined; raises EngineUnsupported where the engine examines none of them."""
+
+    def places_needed(self, cluster: Cluster) -> tuple[Place, ...]:
+        """The directories that it needs on its own host."""
+
+    def check(self, request: CheckRequest) -> tuple[CheckStep, ...]:
+        """Its own check and what must fit together, each a command."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pgwrap.domain.adoption import Adoption
+from pgwrap.domain.checking import Place
 from pgwrap.domain.command import Command, Conversation
 from pgwrap.domain.facts import Observation
 from pgwrap.domain.handover import Handover
@@ -22,6 +23,8 @@ from pgwrap.engines.barman.words import DEFAULT_HOME, backup_directory, owner
 from pgwrap.engines.port import (
     BackupJob,
     BackupRequest,
+    CheckRequest,
+    CheckStep,
     EngineVersion,
     ExpiryJob,
     ExpiryRequest,
@@ -35,6 +38,8 @@ from pgwrap.engines.port import (
     Rendered,
     RenderRequest,
     TrialRequest,
+    VerifyRequest,
+    VerifyStep,
 )
 
 
@@ -182,3 +187,21 @@ class Barman:
     def backup(self, request: BackupRequest) -> BackupJob:
         """See backup.py."""
         return backup_job(request)
+
+    def verification(self, request: VerifyRequest) -> tuple[VerifyStep, ...]:
+        """See verify.py."""
+        from pgwrap.engines.barman.verify import verification  # noqa: PLC0415 - for `verify` alone
+
+        return verification(request)
+
+    def places_needed(self, cluster: Cluster) -> tuple[Place, ...]:
+        """See check.py."""
+        from pgwrap.engines.barman.check import places  # noqa: PLC0415 - for `check` alone
+
+        return places(cluster)
+
+    def check(self, request: CheckRequest) -> tuple[CheckStep, ...]:
+        """See check.py."""
+        from pgwrap.engines.barman.check import check_steps  # noqa: PLC0415 - for `check` alone
+
+        return check_steps(request)

@@ -6,6 +6,7 @@ from collections.abc import Generator
 from dataclasses import dataclass
 
 from pgwrap.domain.adoption import Adoption
+from pgwrap.domain.checking import Place
 from pgwrap.domain.command import Command, Conversation, Outcome
 from pgwrap.domain.facts import Observation
 from pgwrap.domain.handover import Handover
@@ -19,6 +20,8 @@ from pgwrap.engines.pgbackrest.output import version_from
 from pgwrap.engines.port import (
     BackupJob,
     BackupRequest,
+    CheckRequest,
+    CheckStep,
     EngineVersion,
     ExpiryJob,
     ExpiryRequest,
@@ -32,6 +35,8 @@ from pgwrap.engines.port import (
     Rendered,
     RenderRequest,
     TrialRequest,
+    VerifyRequest,
+    VerifyStep,
 )
 
 _OLDEST = EngineVersion((2, 45))
@@ -204,6 +209,24 @@ class PgBackRest:
         from pgwrap.engines.pgbackrest import backup  # noqa: PLC0415 - `status` takes none
 
         return backup.backup(request)
+
+    def verification(self, request: VerifyRequest) -> tuple[VerifyStep, ...]:
+        """See verify.py."""
+        from pgwrap.engines.pgbackrest.verify import verification  # noqa: PLC0415 - for `verify` alone
+
+        return verification(request)
+
+    def places_needed(self, cluster: Cluster) -> tuple[Place, ...]:
+        """See check.py."""
+        from pgwrap.engines.pgbackrest.check import places  # noqa: PLC0415 - for `check` alone
+
+        return places(cluster)
+
+    def check(self, request: CheckRequest) -> tuple[CheckStep, ...]:
+        """See check.py."""
+        from pgwrap.engines.pgbackrest.check import check_steps  # noqa: PLC0415 - for `check` alone
+
+        return check_steps(request)
 
 
 def _version(
