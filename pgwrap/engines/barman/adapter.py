@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pgwrap.domain.command import Command, Conversation
-from pgwrap.domain.facts import Observation
+from pgwrap.domain.facts import Backup, Observation
 from pgwrap.domain.model import Cluster, EngineInstance, EngineKind
 from pgwrap.domain.plan import ClusterSettings
+from pgwrap.domain.restoring import Tablespace
 from pgwrap.domain.retention import Forecast
 from pgwrap.engines.barman import commands
 from pgwrap.engines.barman.backup import backup_job
@@ -15,7 +16,8 @@ from pgwrap.engines.barman.observe import observe
 from pgwrap.engines.barman.review import review, review_together
 from pgwrap.engines.barman.settings import settings
 from pgwrap.engines.barman.versions import NEWEST, OLDEST, ask_version
-from pgwrap.engines.barman.words import DEFAULT_HOME, backup_directory, owner
+from pgwrap.engines.barman.words import DEFAULT_HOME, backup_directory
+from pgwrap.engines.barman.words import owner as owner_of
 from pgwrap.engines.port import (
     BackupJob,
     BackupRequest,
@@ -29,6 +31,8 @@ from pgwrap.engines.port import (
     Remark,
     Rendered,
     RenderRequest,
+    RestoreJob,
+    RestoreRequest,
 )
 
 
@@ -53,7 +57,7 @@ class Barman:
 
     def default_user(self, cluster: Cluster) -> str | None:
         """`barman_user`: Barman refuses to run as anyone else."""
-        return owner(cluster.engine)
+        return owner_of(cluster.engine)
 
     def owned_paths(self, cluster: Cluster) -> tuple[str, ...]:
         """The server's catalog, then Barman's home."""
@@ -121,3 +125,19 @@ class Barman:
     def backup(self, request: BackupRequest) -> BackupJob:
         """See backup.py."""
         return backup_job(request)
+
+    def restore_user(self, cluster: Cluster, owner: str | None) -> str | None:  # noqa: ARG002 - it runs as no other
+        """`barman_user`, whoever is to own the files."""
+        return cluster.run_as or owner_of(cluster.engine)
+
+    def tablespaces(self, cluster: Cluster, backup: Backup, run_as: str | None) -> Conversation[tuple[Tablespace, ...]]:
+        """See restore.py."""
+        from pgwrap.engines.barman.restore import tablespaces  # noqa: PLC0415 - for `restore` alone
+
+        return tablespaces(cluster, backup, run_as)
+
+    def restore(self, request: RestoreRequest) -> RestoreJob:
+        """See restore.py."""
+        from pgwrap.engines.barman.restore import restore_job  # noqa: PLC0415 - for `restore` alone
+
+        return restore_job(request)
