@@ -163,8 +163,8 @@ def _settings(request: RestoreRequest) -> Iterator[tuple[str, str]]:
 
 
 def _unless_signalled(request: RestoreRequest) -> tuple[tuple[str, str], ...]:
-    """Without a target Barman 3.4 puts the WAL into pg_wal and leaves PostgreSQL to crash recovery, after which the copy
-    would go on along the original's own timeline."""
+    """Without a target Barman 3.4 puts the WAL into pg_wal and leaves PostgreSQL to crash recovery: the copy would then
+    go on along the original's own timeline."""
     if request.target.kind != "latest" or request.standby:
         return ()
     return (("restore_command", "false"), ("recovery_target_timeline", str(request.timeline)))
