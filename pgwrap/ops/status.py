@@ -12,13 +12,12 @@ from pgwrap.domain.facts import ClusterStatus, FleetStatus, Observation, Postgre
 from pgwrap.domain.model import Cluster, Fleet
 from pgwrap.domain.plan import PostgresSetting
 from pgwrap.errors import PgwrapError
+from pgwrap.ops.asking import POSTGRES_DEADLINE, question_for
 from pgwrap.ops.foretelling import forecast, version_of
 from pgwrap.ops.observing import observe, request_for, results, unreadable
 from pgwrap.ops.proofs import CommitCache, ProofReader
 from pgwrap.ops.world import World, by_instance
-from pgwrap.system.port import PostgresQuestion
 
-POSTGRES_DEADLINE = 5.0
 HEAD_START = 0.1
 """Seconds in which the engines are started: what is loaded in the meantime would hold that up."""
 _LOG = logging.getLogger("pgwrap.status")
@@ -130,23 +129,9 @@ def _ask_postgres(clusters: tuple[Cluster, ...], world: World, options: StatusOp
         if not cluster.postgres.connects:
             continue
         try:
-            questions.append(_question(cluster, world))
+            questions.append(question_for(cluster, world))
         except PgwrapError as error:
             answers[cluster.name] = PostgresView(reachable=False, error=error.message)
     if questions:
         answers.update(world.postgres.look(tuple(questions), POSTGRES_DEADLINE))
     return answers
-
-
-def _question(cluster: Cluster, world: World) -> PostgresQuestion:
-    server = cluster.postgres
-    return PostgresQuestion(
-        key=cluster.name,
-        host=server.host or server.socket_directory,
-        port=server.port,
-        user=server.user,
-        database=server.connection_database,
-        sslmode=server.sslmode,
-        password=world.secret(server.password) if server.password else None,
-        run_as=world.user_for(cluster) if cluster.engine.host is None else None,
-    )

@@ -18,7 +18,7 @@ from pgwrap.domain.command import Command, Failure, Outcome
 from pgwrap.domain.facts import PostgresView
 from pgwrap.system.inquiry import unreachable, view_of
 from pgwrap.system.launch import Identity
-from pgwrap.system.port import PostgresQuestion, Runner
+from pgwrap.system.port import Copying, PostgresQuestion, Runner, WalSwitch
 from pgwrap.system.process import Waiting
 
 _PACKAGES = Path(__file__).parents[2]
@@ -65,6 +65,32 @@ class PostgresDoorway:
         question = {"key": "", "dsn": dsn, "run_as": run_as}
         outcome = self.runner.run(self._command((question,), deadline, _through_sudo(run_as), variables))
         return _views(outcome.text()).get("", unreachable(_silence(outcome, deadline)))
+
+    def switch_wal(self, question: PostgresQuestion, deadline: float) -> WalSwitch:
+        """Close the current WAL segment; why not, where the server or the role does not allow it."""
+        answer = self._act(question, "switch-wal", deadline)
+        value, error = answer.get("value"), answer.get("error")
+        if isinstance(value, str):
+            return WalSwitch(segment=value)
+        return WalSwitch(error=str(error) if error else "PostgreSQL named no segment")
+
+    def copying(self, question: PostgresQuestion, deadline: float) -> Copying | None:
+        """What pg_stat_progress_basebackup shows, when it is one base backup; PostgreSQL 13 and later."""
+        match self._act(question, "copying", deadline).get("value"):
+            case [int(done), total, 1]:
+                return Copying(done_bytes=done, total_bytes=total if isinstance(total, int) else None)
+            case _:
+                return None
+
+    def _act(self, question: PostgresQuestion, action: str, deadline: float) -> Mapping[str, object]:
+        """What the server answers to one of `statements.ACTIONS`: `value` or `error`."""
+        asked = asdict(question) | {"action": action}
+        outcome = self.runner.run(self._command((asked,), deadline, _through_sudo(question.run_as)))
+        for line in outcome.text().splitlines(keepends=True):
+            if line.endswith("\n"):
+                _, answer = json.loads(line)
+                return dict(answer)
+        return {"error": _silence(outcome, deadline)}
 
     def _command(
         self,

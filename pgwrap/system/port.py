@@ -62,8 +62,30 @@ class PostgresQuestion:
     """The operating system user that connects (peer authentication, its .pgpass)."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WalSwitch:
+    """A WAL segment that was closed on request, or in `error` why it was not."""
+
+    segment: str | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Copying:
+    """How far a base backup is that PostgreSQL sends; `total_bytes` is its own estimate, None without one."""
+
+    done_bytes: int
+    total_bytes: int | None = None
+
+
 class PostgresDoor(Protocol):
     """The psycopg door."""
+
+    def switch_wal(self, question: PostgresQuestion, deadline: float) -> WalSwitch:
+        """Close the current WAL segment, also of an idle server; the only thing this door ever changes."""
+
+    def copying(self, question: PostgresQuestion, deadline: float) -> Copying | None:
+        """The base backup that the server sends now; None for none, several, or where it does not tell."""
 
     def look(self, questions: tuple[PostgresQuestion, ...], deadline: float) -> dict[str, PostgresView]:
         """Ask every server side by side; one that does not answer in time is `reachable=False` with its error."""

@@ -1,4 +1,5 @@
-"""The psycopg door: a program that asks PostgreSQL servers what they say of themselves. It changes nothing in any.
+"""The psycopg door: a program that asks PostgreSQL servers what they say of themselves. It changes nothing in any, save
+that it closes a WAL segment where that is asked for.
 
 Questions come as JSON by stdin (so no password is in an argument or the environment), answers go out as JSON lines,
 each as soon as it is there. Every status waits for it: it loads psycopg, the standard library and the statements only.
@@ -18,7 +19,7 @@ from concurrent.futures.thread import ThreadPoolExecutor
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from pgwrap.system.statements import ALL_OPTIONAL, OPTIONAL, SERVER, SETTINGS
+from pgwrap.system.statements import ACTIONS, ALL_OPTIONAL, OPTIONAL, SERVER, SETTINGS
 
 # All that is needed later is loaded above: not every user that this becomes may read the installation of another.
 
@@ -27,7 +28,8 @@ SOCKET_DIRECTORIES = ("/var/run/postgresql", "/tmp")  # noqa: S108 - PostgreSQL'
 _AT_ONCE = 16
 
 Question = Mapping[str, object]
-"""What it is sent: the fields of a `pgwrap.system.port.PostgresQuestion`, or `key`, `dsn` and `run_as`."""
+"""What it is sent: the fields of a `pgwrap.system.port.PostgresQuestion`, or `key`, `dsn` and `run_as`; with `action`
+it is one of `ACTIONS` that is wanted."""
 
 
 def main() -> int:
@@ -101,7 +103,8 @@ def _ask(question: Question, deadline: float) -> dict[str, object]:
     """Everything that one server says, or `error`: one sentence without the password."""
     try:
         with psycopg.connect(_connection_string(question, deadline)) as connection:
-            return _interrogate(connection, deadline)
+            action = question.get("action")
+            return _act(connection, str(action), deadline) if action else _interrogate(connection, deadline)
     except psycopg.ProgrammingError as error:
         if question.get("dsn") is not None and error.sqlstate is None:
             return {"error": "the connection string is neither keyword=value pairs nor a postgresql:// URL"}
@@ -123,6 +126,19 @@ def _interrogate(connection: psycopg.Connection[tuple[object, ...]], deadline: f
     if isinstance(together, dict):
         return answer | together
     return answer | {name: _optional(connection, sql) for name, sql in OPTIONAL.items()}
+
+
+def _act(connection: psycopg.Connection[tuple[object, ...]], action: str, deadline: float) -> dict[str, object]:
+    """Run an action's statements, each by itself; the value of the column called `answer`."""
+    connection.autocommit = True
+    connection.execute("select pg_catalog.set_config('statement_timeout', %s, false)", (str(int(deadline * 1000)),))
+    answer: dict[str, object] = {}
+    for sql in ACTIONS[action]:
+        cursor = connection.execute(sql.encode())
+        row = cursor.fetchone()
+        if row and cursor.description and cursor.description[0].name == "answer":
+            answer["value"] = row[0]
+    return answer
 
 
 def _optional(connection: psycopg.Connection[tuple[object, ...]], sql: str) -> object:
