@@ -8,7 +8,20 @@ from typing import Annotated
 import typer
 
 from pgwrap import __version__
-from pgwrap.cli import backup, expire, hold, init, list_backups, render, retention, schema, status, streams, validate
+from pgwrap.cli import (
+    backup,
+    expire,
+    hold,
+    init,
+    list_backups,
+    render,
+    restore,
+    retention,
+    schema,
+    status,
+    streams,
+    validate,
+)
 
 app = typer.Typer(
     name="pgwrap",
@@ -47,6 +60,7 @@ for command in (
     schema.schema,
     render.render,
     backup.backup,
+    restore.restore,
     hold.hold,
     hold.release,
     retention.retention,

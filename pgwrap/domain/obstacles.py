@@ -1,4 +1,4 @@
-"""What stands against writing a restore where it is asked to go, from what was seen there. It looks at nothing itself."""
+"""What stands against writing a restore to where it is asked to go, from what was seen there. It looks at nothing."""
 
 from __future__ import annotations
 
