@@ -156,13 +156,20 @@ class _Way:
 
 def _ways(holdings: tuple[Holding, ...], target: RecoveryTarget, wanted: Wanted) -> Iterator[_Way]:
     for holding in _of_engine(holdings, wanted):
-        for whole in stretches(holding.observation):
-            stretch = whole if target.timeline is None else _along(whole, target.timeline)
-            if stretch is None or wanted.repository not in (None, stretch.repository):
+        for stretch in stretches_along(holding.observation, target.timeline):
+            if wanted.repository not in (None, stretch.repository):
                 continue
             (interval,) = recoverable((stretch,), holding.commits)
             settled = not wanted_proofs((stretch,), holding.commits, holding.depth)
             yield _Way(holding=holding, stretch=stretch, interval=interval, settled=settled)
+
+
+def stretches_along(observation: Observation, timeline: Timeline | None) -> tuple[Stretch, ...]:
+    """Every stretch of WAL that recovery can go along; for one timeline only as far as that goes."""
+    whole = stretches(observation)
+    if timeline is None:
+        return whole
+    return tuple(part for stretch in whole if (part := _along(stretch, timeline)) is not None)
 
 
 def _along(stretch: Stretch, timeline: Timeline) -> Stretch | None:

@@ -6,10 +6,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from pgwrap.domain.choosing import Holding
+from pgwrap.domain.choosing import Holding, stretches_along
 from pgwrap.domain.facts import Observation
 from pgwrap.domain.model import Cluster, Fleet, PostgresTarget
-from pgwrap.domain.recovery import stretches, wanted_proofs
+from pgwrap.domain.recovery import wanted_proofs
+from pgwrap.domain.wal import Timeline
 from pgwrap.ops.observing import must_be_read, observed
 from pgwrap.ops.proofs import DEPTH, CommitCache, ProofReader
 from pgwrap.ops.world import World
@@ -26,8 +27,11 @@ class Held:
     notes: tuple[str, ...] = ()
 
 
-def holdings_of(fleet: Fleet, cluster: Cluster, world: World, deadline: float) -> Held:
-    """The named cluster's holding first; raises why when no engine could be read at all."""
+def holdings_of(
+    fleet: Fleet, cluster: Cluster, world: World, deadline: float, timeline: Timeline | None = None
+) -> Held:
+    """The named cluster's holding first, with what is proven of one timeline or of all; raises why when no engine could
+    be read at all."""
     relatives = tuple(other for other in fleet.clusters if other != cluster and _may_be_same(other, cluster))
     seen = observed(fleet, (cluster, *relatives), world, deadline)
     own = seen[cluster.name]
@@ -38,25 +42,28 @@ def holdings_of(fleet: Fleet, cluster: Cluster, world: World, deadline: float) -
     cache = CommitCache(files=world.files, state=fleet.state)
     notes = tuple(_note(one, seen[one.name]) for one in (cluster, *relatives) if not seen[one.name].read)
     return Held(
-        holdings=tuple(_holding(one, seen[one.name], world, cache, deadline, asked=one == cluster) for one in readable),
+        holdings=tuple(
+            _proven(
+                Holding(cluster=one.name, observation=seen[one.name], commits={}, depth=DEPTH, asked=one == cluster),
+                ProofReader(world=world, cluster=one, cache=cache, deadline=deadline),
+                timeline,
+            )
+            for one in readable
+        ),
         notes=notes,
     )
 
 
-def _holding(
-    cluster: Cluster, observation: Observation, world: World, cache: CommitCache, deadline: float, *, asked: bool
-) -> Holding:
-    reader = ProofReader(world=world, cluster=cluster, cache=cache, deadline=deadline)
-    holding = Holding(
-        cluster=cluster.name, observation=observation, commits=reader.prove(observation), depth=DEPTH, asked=asked
-    )
-    found = stretches(observation)
+def _proven(holding: Holding, reader: ProofReader, timeline: Timeline | None) -> Holding:
+    """The same with the last commits on every way that recovery can go, as far as they can be read."""
+    observation = holding.observation
+    found = stretches_along(observation, timeline)
     for _ in range(_ROUNDS):
-        before = len(holding.commits)
-        if not wanted_proofs(found, holding.commits, DEPTH):
+        wanted = wanted_proofs(found, holding.commits, DEPTH)
+        if not wanted:
             break
-        holding = replace(holding, commits=reader.prove(observation))
-        if len(holding.commits) == before:
+        holding = replace(holding, commits=reader.prove(observation, found))
+        if wanted == wanted_proofs(found, holding.commits, DEPTH):
             break
     return holding
 

@@ -93,7 +93,7 @@ def plan_restore(fleet: Fleet, cluster: Cluster, world: World, options: RestoreO
     Refused where no backup reaches the target; UsageError, EngineUnsupported, and what the engines' questions raise.
     """
     _check_options(options)
-    held = holdings_of(fleet, cluster, world, 30.0)
+    held = holdings_of(fleet, cluster, world, 30.0, options.target.timeline)
     choice = choose(held.holdings, options.target, options.wanted, now)
     if not isinstance(choice, Choice):
         raise _refused(choice, cluster.name)

@@ -29,18 +29,18 @@ def result_json(result: RestoreResult, now: datetime) -> str:
 
 def plan_text(plan: RestorePlan) -> str:
     """The plan for people, with every command as it can be typed."""
-    return "".join(f"{harmless(line)}\n" for line in _plan(plan))
+    return "".join(f"{line}\n" for line in _plan(plan))
 
 
 def result_text(result: RestoreResult) -> str:
     """What was done, and what to type next."""
-    return "".join(f"{harmless(line)}\n" for line in _result(result))
+    return "".join(f"{line}\n" for line in _result(result))
 
 
 def _plan(plan: RestorePlan) -> Iterator[str]:
     where = f"{plan.host}:{plan.directory}" if plan.host else plan.directory
     what = "a standby" if plan.standby else "a copy"
-    yield f"restore {plan.cluster} as {what} into {where}"
+    yield harmless(f"restore {plan.cluster} as {what} into {where}")
     yield ""
     yield from _block("target", plan.target_text)
     repository = f", repository {plan.repository}" if plan.repository else ""
@@ -72,7 +72,7 @@ def _plan(plan: RestorePlan) -> Iterator[str]:
 
 def _block(label: str, *lines: str) -> Iterator[str]:
     for number, line in enumerate(lines):
-        yield f"{label:<{_LABEL}}{line}" if number == 0 else f"{_INDENT}{line}"
+        yield f"{label:<{_LABEL}}{harmless(line)}" if number == 0 else f"{_INDENT}{harmless(line)}"
 
 
 def _space(plan: RestorePlan) -> Iterator[str]:
@@ -99,8 +99,9 @@ def _setting(setting: PlannedSetting) -> str:
 def _result(result: RestoreResult) -> Iterator[str]:
     plan = result.plan
     rate = f", {size(int(result.bytes / result.seconds))}/s" if result.bytes and result.seconds > 0 else ""
-    yield f"restored {plan.cluster} from {plan.backup} into {plan.directory} in {duration(result.seconds)}{rate}"
-    yield f"recovery to {plan.target_text} happens when it is started"
+    done = f"restored {plan.cluster} from {plan.backup} into {plan.directory} in {duration(result.seconds)}{rate}"
+    yield harmless(done)
+    yield harmless(f"recovery to {plan.target_text} happens when it is started")
     yield from (line for message in result.messages for line in _block("note", message))
     yield from _block("start", *result.start)
     yield from _block("then ask", *result.check)
