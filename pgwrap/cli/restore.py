@@ -184,7 +184,8 @@ def restore(
     """
     with session("restore", output=output, verbose=verbose, quiet=quiet, log_file=log_file, spec_file=config) as run:
         from pgwrap.domain.choosing import Wanted
-        from pgwrap.ops.restore import RestoreOptions, carry_out, plan_restore, require_clear
+        from pgwrap.ops.restore import carry_out, require_clear
+        from pgwrap.ops.restore_planning import RestoreOptions, plan_restore
         from pgwrap.present.restore import plan_json, plan_text, result_json, result_text
 
         fleet, world = run.fleet(), run.world()

@@ -26,6 +26,8 @@ class Intent:
     """Whether what an interrupted restore left is to be removed first."""
     interrupted: bool
     """Whether what is there was left by an interrupted restore of pgwrap's, and by nothing else."""
+    left: frozenset[str]
+    """The identities of the directories that it left, tablespaces' included; empty when there was none."""
     resumable: bool
     """Whether this engine goes on with it by --delta."""
     tablespaces: tuple[PlacedTablespace, ...] = ()
@@ -153,8 +155,7 @@ def _over(site: Site, intent: Intent) -> Iterator[Refusal]:
 
 
 def _tablespaces(site: Site, intent: Intent) -> Iterator[Refusal]:
-    in_place = intent.delta and is_original(site, intent)
-    for tablespace, place in zip(intent.tablespaces, site.tablespaces, strict=True):
+    for tablespace, place, own in zip(intent.tablespaces, site.tablespaces, site.own, strict=True):
         here = f"the tablespace {tablespace.name} would go to {place.path}"
         elsewhere = f"put it elsewhere: --tablespace {tablespace.name}=DIR, or all with --tablespaces-in DIR"
         if place.kind is None or place.kind == "other":
@@ -166,7 +167,12 @@ def _tablespaces(site: Site, intent: Intent) -> Iterator[Refusal]:
             yield Refusal(
                 code=RefusalCode.TABLESPACE_IN_USE, message=f"{here}, inside the data directory", hint=elsewhere
             )
-        elif place.kind == "directory" and place.empty is not True and not in_place and not intent.interrupted:
+        elif (
+            place.kind == "directory"
+            and place.empty is not True
+            and not (own and intent.delta)
+            and not intent.interrupted
+        ):
             whose = ", where the original keeps it" if not tablespace.moved else ""
             yield Refusal(
                 code=RefusalCode.TABLESPACE_IN_USE, message=f"{here}{whose}, which is not empty", hint=elsewhere

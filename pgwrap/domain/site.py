@@ -55,3 +55,5 @@ class Site:
     there: ClusterThere
     tablespaces: tuple[Place, ...] = ()
     """In the order that they were asked about."""
+    own: tuple[bool, ...] = ()
+    """Whether the cluster in the directory keeps that tablespace there, in the same order."""

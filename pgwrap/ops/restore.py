@@ -1,109 +1,32 @@
-"""Plans a restore and carries it out: chosen, checked and shown first, then done by the engine, then looked at.
+"""Carries out a planned restore: prepared, done by the engine, completed and looked at. It starts no PostgreSQL.
 
-It starts no PostgreSQL, and writes nowhere that a refusal stands against.
+A restore that does not come to its end is remembered, so that the next one knows what it finds.
 """
 
 from __future__ import annotations
 
 import logging
-import posixpath
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime
-from typing import Final
 
-from pgwrap.domain.choosing import Choice, Wanted, choose
 from pgwrap.domain.command import Command
-from pgwrap.domain.model import Cluster, Fleet
-from pgwrap.domain.obstacles import Intent, obstacles, spaces
-from pgwrap.domain.restoring import (
-    PlacedTablespace,
-    PlannedSetting,
-    RecoveryTarget,
-    Refusal,
-    RefusalCode,
-    RestorePlan,
-    RestoreResult,
-    Tablespace,
-)
-from pgwrap.domain.site import Site
-from pgwrap.engines.port import EngineVersion, Progress, RestoreJob, RestoreRequest
-from pgwrap.errors import EngineFailed, Refused, UsageError
-from pgwrap.ops.asking import look_at
-from pgwrap.ops.foretelling import version_of
-from pgwrap.ops.holdings import Held, holdings_of
-from pgwrap.ops.restore_memory import Marker, RestoreMemory, Speed
-from pgwrap.ops.restore_steps import Finisher, Step, preparation, shown_after
+from pgwrap.domain.restoring import RestorePlan, RestoreResult
+from pgwrap.engines.port import Progress, RestoreJob
+from pgwrap.errors import EngineFailed
+from pgwrap.ops.restore_memory import Marker, Speed
+from pgwrap.ops.restore_planning import Prepared, refused
+from pgwrap.ops.restore_steps import Finisher
 from pgwrap.ops.survey import survey
 from pgwrap.ops.world import World
 
 _LOG = logging.getLogger("pgwrap.restore")
-_ROOT: Final = "root"
-_RESUMABLE: Final = "pgbackrest"
-_EXCLUSIVE: Final = frozenset({"time", "lsn", "xid"})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RestoreOptions:
-    """What to restore, to where, how, and what is accepted by name."""
-
-    directory: str
-    target: RecoveryTarget = field(default_factory=RecoveryTarget)
-    wanted: Wanted = field(default_factory=Wanted)
-    tablespaces: Mapping[str, str] | None = None
-    """Where each tablespace goes, by its name or oid."""
-    tablespaces_in: str | None = None
-    """A directory in which each other tablespace gets a directory of its own name."""
-    links: tuple[tuple[str, str], ...] = ()
-    link_all: bool = False
-    delta: bool = False
-    replace: bool = False
-    archive: bool = False
-    standby: bool = False
-    connection: str | None = None
-    fetch_wal: bool = False
-    staging: str | None = None
-    destination: str | None = None
-    """The ssh destination of the copy."""
-    owner: str | None = None
-    accept: frozenset[RefusalCode] = frozenset()
-    as_root: bool = False
-    """Whether pgwrap runs as root, and so can give files away."""
-    deadline: float = 604800.0
-    """Seconds for the engine's own restore."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prepared:
-    """A plan with what is needed to carry it out."""
-
-    plan: RestorePlan
-    source: Cluster
-    request: RestoreRequest
-    job: RestoreJob
-    before: tuple[Step, ...]
-    choice: Choice
-    memory: RestoreMemory
-    as_root: bool
-
-
-def plan_restore(fleet: Fleet, cluster: Cluster, world: World, options: RestoreOptions, *, now: datetime) -> Prepared:
-    """Choose, look and put together; nothing is changed. What stands against writing is in the plan.
-
-    Refused where no backup reaches the target; UsageError, EngineUnsupported, and what the engines' questions raise.
-    """
-    _check_options(options)
-    held = holdings_of(fleet, cluster, world, 30.0, options.target.timeline)
-    choice = choose(held.holdings, options.target, options.wanted, now)
-    if not isinstance(choice, Choice):
-        raise _refused(choice, cluster.name)
-    return _Planner(fleet=fleet, cluster=cluster, world=world, options=options, choice=choice, held=held).plan()
 
 
 def require_clear(prepared: Prepared) -> None:
     """Refused, with every reason, when anything stands against the plan."""
     if prepared.plan.refusals:
-        raise _refused(prepared.plan.refusals, prepared.plan.cluster)
+        raise refused(prepared.plan.refusals, prepared.plan.cluster)
 
 
 def carry_out(prepared: Prepared, world: World, report: Callable[[Progress], None], *, now: datetime) -> RestoreResult:
@@ -112,48 +35,53 @@ def carry_out(prepared: Prepared, world: World, report: Callable[[Progress], Non
     A restore that does not come to its end is remembered, so that the next one knows what it finds.
     """
     require_clear(prepared)
-    plan, request, job = prepared.plan, prepared.request, prepared.job
+    plan, job = prepared.plan, prepared.job
     for step in prepared.before:
         step.run(world, plan.cluster)
-    host = request.destination or prepared.source.engine.host
-    identity = survey(world, plan.directory, (), host).directory.identity
-    marker = Marker(
-        directory=plan.directory,
-        host=host,
-        identity=identity,
-        cluster=plan.source,
-        backup=plan.backup,
-        started_at=now.isoformat(),
-    )
+    marker = _begun(prepared, world, now)
     kept = prepared.memory.keep_marker(marker)
     outcome = world.runner.run(job.command, lambda line: _report(line, job, report))
     messages = job.check(outcome)
-    finisher = Finisher(world=world, prepared_for=request, job=job, host=host, as_root=prepared.as_root, plan=plan)
+    finisher = Finisher(
+        world=world, prepared_for=prepared.request, job=job, plan=plan, host=plan.host, as_root=prepared.as_root
+    )
     notes = finisher.finish(prepared.choice)
-    identifier = survey(world, plan.directory, (), host).there.system_identifier
+    identifier = survey(world, plan.directory, (), plan.host).there.system_identifier
     _check_identity(identifier, prepared)
     prepared.memory.keep_marker(replace(marker, finished=True))
-    size = request.backup.cluster_bytes
-    if size and not plan.delta:
-        prepared.memory.keep_speed(
-            Speed(
-                engine=plan.engine,
-                cluster=plan.source,
-                repository=plan.repository,
-                bytes=size,
-                seconds=outcome.seconds,
-            )
-        )
+    _remember_speed(prepared, outcome.seconds)
     return RestoreResult(
         plan=plan,
         seconds=outcome.seconds,
-        bytes=size,
+        bytes=prepared.request.backup.cluster_bytes,
         system_identifier=identifier,
         messages=(*messages, *notes, *((f"an interruption could not be remembered: {kept}",) if kept else ())),
         start=finisher.how_to_start(),
         check=tuple(_what_to_check(plan)),
         undo=tuple(_how_to_undo(plan)),
     )
+
+
+def _begun(prepared: Prepared, world: World, now: datetime) -> Marker:
+    """The restore as it is remembered while it runs."""
+    plan = prepared.plan
+    site = survey(world, plan.directory, plan.tablespaces, plan.host)
+    return Marker(
+        directory=plan.directory,
+        host=plan.host,
+        identity=site.directory.identity,
+        tablespaces=tuple(place.identity for place in site.tablespaces if place.identity is not None),
+        cluster=plan.source,
+        backup=plan.backup,
+        started_at=now.isoformat(),
+    )
+
+
+def _remember_speed(prepared: Prepared, seconds: float) -> None:
+    plan, size = prepared.plan, prepared.request.backup.cluster_bytes
+    if size and not plan.delta:
+        speed = Speed(engine=plan.engine, cluster=plan.source, repository=plan.repository, bytes=size, seconds=seconds)
+        prepared.memory.keep_speed(speed)
 
 
 def _report(line: str, job: RestoreJob, report: Callable[[Progress], None]) -> None:
@@ -172,279 +100,6 @@ def _check_identity(identifier: str | None, prepared: Prepared) -> None:
             hint="do not start what it restored; look at the engine's log",
             cluster=prepared.plan.cluster,
         )
-
-
-def _refused(refusals: tuple[Refusal, ...], cluster: str) -> Refused:
-    message = "; ".join(refusal.message for refusal in refusals)
-    return Refused(message, hint="; ".join(dict.fromkeys(map(way_out, refusals))), cluster=cluster)
-
-
-def way_out(refusal: Refusal) -> str:
-    """What to do about it, with the word that accepts it where there is one."""
-    return f"{refusal.hint}; or --accept {refusal.code}" if refusal.acceptable else refusal.hint
-
-
-def _check_options(options: RestoreOptions) -> None:
-    for path in (options.directory, *(options.tablespaces or {}).values(), options.tablespaces_in or "/"):
-        if not path.startswith("/") or posixpath.normpath(path) == "/" != path:
-            raise UsageError(f"{path!r} is no absolute path", hint="write the whole path, from / on")
-    if posixpath.normpath(options.directory) == "/":
-        raise UsageError("/ is no place for a data directory", hint="name a directory of its own")
-    if options.target.exclusive and options.target.kind not in _EXCLUSIVE:
-        raise UsageError("--exclusive goes with a time, an lsn or an xid", hint="leave it out")
-    if options.standby and options.target.stops:
-        raise UsageError("a standby follows its primary and stops at no target", hint="leave out the target or --as")
-    if "password" in (options.connection or "").lower():
-        raise UsageError(
-            "--primary-conninfo holds a password, which every user of the host could see",
-            hint="keep it in the .pgpass file of the standby's user, or name that with passfile=",
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Planner:
-    fleet: Fleet
-    cluster: Cluster
-    world: World
-    options: RestoreOptions
-    choice: Choice
-    held: Held
-
-    @property
-    def source(self) -> Cluster:
-        return self.fleet.cluster(self.choice.candidate.holding.cluster)
-
-    @property
-    def host(self) -> str | None:
-        """Where the copy lies, as an ssh destination."""
-        return self.options.destination or self.source.engine.host
-
-    @property
-    def version(self) -> EngineVersion:
-        observation = self.choice.candidate.holding.observation
-        return version_of(observation, self.world.engine(self.source.engine).newest)
-
-    def plan(self) -> Prepared:
-        engine = self.world.engine(self.source.engine)
-        directory = posixpath.normpath(self.options.directory)
-        site = survey(self.world, directory, (), self.host)
-        owner = self._owner(site)
-        user = engine.restore_user(self.source, owner)
-        backup = self.choice.candidate.backup
-        asker = user if self.source.engine.host is None else self.source.run_as or self.source.engine.run_as
-        there = self.world.converse(engine.tablespaces(self.source, backup, asker))
-        placed = self._placed(there)
-        site = survey(self.world, directory, tuple(one.directory for one in placed), self.host)
-        request = self._request(directory, placed, user)
-        job = engine.restore(request)
-        refusals = self._refusals(site, request, owner)
-        return Prepared(
-            plan=self._plan(site, request, job, owner, refusals),
-            source=self.source,
-            request=request,
-            job=job,
-            before=self._before(site, request),
-            choice=self.choice,
-            memory=RestoreMemory(world=self.world, state=self.fleet.state),
-            as_root=self.options.as_root,
-        )
-
-    def _owner(self, site: Site) -> str | None:
-        """Who PostgreSQL runs as: as said, else the owner of the original, of the directory, of the one above it."""
-        data = self.source.postgres.data_directory
-        original = self.world.files.owner(data) if data and self.source.postgres.ssh is None else None
-        place = site.directory
-        found = (
-            self.options.owner,
-            original,
-            place.owner,
-            self.source.run_as if self.source.engine.kind == "pgbackrest" else None,
-            place.parent_owner,
-            self.world.user_for(self.source),
-        )
-        return next((user for user in found if user not in (None, _ROOT)), None)
-
-    def _placed(self, found: tuple[Tablespace, ...]) -> tuple[PlacedTablespace, ...]:
-        named = dict(self.options.tablespaces or {})
-        known = {word for one in found for word in (one.name, str(one.oid))}
-        unknown = sorted(named.keys() - known)
-        if unknown:
-            raise UsageError(
-                f"the backup has no tablespace {unknown[0]!r}",
-                hint=f"its tablespaces: {', '.join(one.name for one in found) or 'none'}",
-            )
-        return tuple(self._place(one, named) for one in found)
-
-    def _place(self, one: Tablespace, named: Mapping[str, str]) -> PlacedTablespace:
-        inside = self.options.tablespaces_in
-        default = posixpath.join(inside, one.name) if inside is not None else one.location
-        directory = named.get(one.name) or named.get(str(one.oid)) or default
-        return PlacedTablespace(
-            name=one.name, oid=one.oid, original=one.location, directory=posixpath.normpath(directory)
-        )
-
-    def _request(self, directory: str, placed: tuple[PlacedTablespace, ...], user: str | None) -> RestoreRequest:
-        options = self.options
-        return RestoreRequest(
-            cluster=self.source,
-            backup=self.choice.candidate.backup,
-            target=options.target,
-            timeline=self.choice.candidate.stretch.timeline,
-            directory=directory,
-            tablespaces=placed,
-            links=options.links,
-            link_all=options.link_all,
-            delta=options.delta,
-            archive=options.archive,
-            standby=options.standby,
-            connection=(options.connection or self._connection()) if options.standby else None,
-            fetch_wal=options.fetch_wal,
-            page_errors=RefusalCode.PAGE_ERRORS in options.accept,
-            staging=options.staging,
-            destination=options.destination,
-            run_as=user,
-            version=self.version,
-            deadline=options.deadline,
-        )
-
-    def _connection(self) -> str:
-        """How a standby reaches its primary, from the spec's words."""
-        server = self.cluster.postgres
-        where = server.host or server.socket_directory
-        user = server.streaming_user or server.user
-        if where is None:
-            raise UsageError("the spec does not say how the primary is reached", hint="name it with --primary-conninfo")
-        words = (("host", where), ("port", str(server.port)), ("user", user), ("sslmode", server.sslmode))
-        return " ".join(f"{name}={_quoted(value)}" for name, value in words if value is not None)
-
-    def _refusals(self, site: Site, request: RestoreRequest, owner: str | None) -> tuple[Refusal, ...]:
-        intent = self._intent(site, request)
-        return (*self.choice.refusals, *obstacles(site, intent), *self._wrong_user(request, owner))
-
-    def _intent(self, site: Site, request: RestoreRequest) -> Intent:
-        original = self.cluster.postgres.data_directory if self.cluster.postgres.ssh is None else None
-        here = self.host == self.cluster.engine.host
-        server = look_at(self.cluster, self.world) if original is not None and here else None
-        return Intent(
-            system_identifier=request.backup.system_identifier,
-            original=original if here else None,
-            original_answers=server is not None and server.reachable,
-            needed_bytes=self._needed(request),
-            delta=request.delta,
-            replace=self.options.replace,
-            interrupted=self._interrupted(site),
-            resumable=self.source.engine.kind == _RESUMABLE,
-            tablespaces=request.tablespaces,
-        )
-
-    def _interrupted(self, site: Site) -> bool:
-        memory = RestoreMemory(world=self.world, state=self.fleet.state)
-        marker = memory.marker(site.directory.path, self.host)
-        return (
-            marker is not None
-            and not marker.finished
-            and marker.identity is not None
-            and marker.identity == site.directory.identity
-            and not site.there.is_postgres
-        )
-
-    def _needed(self, request: RestoreRequest) -> int | None:
-        size = request.backup.cluster_bytes
-        copied = self.source.engine.kind == "barman" and not request.fetch_wal
-        return None if size is None else size + (self.choice.wal.bytes if copied else 0)
-
-    def _wrong_user(self, request: RestoreRequest, owner: str | None) -> Iterator[Refusal]:
-        if owner is None:
-            yield Refusal(
-                code=RefusalCode.WRONG_USER,
-                message="nothing tells to which user the restored files should belong, and PostgreSQL refuses root",
-                hint="name that user: --owner postgres",
-            )
-        elif request.run_as not in (None, owner) and not self.options.as_root and request.destination is None:
-            yield Refusal(
-                code=RefusalCode.WRONG_USER,
-                message=f"{self.source.engine.kind} restores as {request.run_as}, and only root can give the files to "
-                f"{owner} then",
-                hint=f"run pgwrap as root, have it restored over ssh: --ssh {owner}@localhost, or start PostgreSQL as "
-                f"{request.run_as}: --owner {request.run_as}",
-            )
-
-    def _before(self, site: Site, request: RestoreRequest) -> tuple[Step, ...]:
-        emptied = self.options.replace and self._interrupted(site)
-        return preparation(request, self.host, as_root=self.options.as_root, empty_first=emptied)
-
-    def _plan(
-        self, site: Site, request: RestoreRequest, job: RestoreJob, owner: str | None, refusals: tuple[Refusal, ...]
-    ) -> RestorePlan:
-        best, options = self.choice.candidate, self.options
-        backup = best.backup
-        memory = RestoreMemory(world=self.world, state=self.fleet.state)
-        try:
-            seconds, basis = memory.expectation(
-                backup.engine, self.source.name, backup.repository, backup.cluster_bytes
-            )
-        except LookupError as error:
-            seconds, basis = None, str(error)
-        accepted = tuple(one for one in refusals if one.acceptable and one.code in options.accept)
-        before = self._before(site, request)
-        after = shown_after(request, job, self.host, owner, as_root=options.as_root)
-        return RestorePlan(
-            cluster=self.cluster.name,
-            source=self.source.name,
-            engine=backup.engine,
-            engine_version=str(self.version),
-            engine_name=backup.engine_name,
-            repository=backup.repository,
-            backup=backup.id,
-            backup_type=backup.type,
-            backup_stopped_at=backup.stopped_at,
-            reason=self.choice.reason,
-            target=options.target,
-            target_text=options.target.in_words(),
-            timeline=best.stretch.timeline,
-            proven=best.proven,
-            wal=self.choice.wal,
-            directory=request.directory,
-            host=self.host,
-            user=request.run_as,
-            owner=owner,
-            standby=request.standby,
-            delta=request.delta,
-            tablespaces=request.tablespaces,
-            space=spaces(site, self._needed(request)),
-            expected_seconds=seconds,
-            expected_from=basis,
-            settings=(*job.written, *_added(job)),
-            commands=(*(step.shown for step in before), job.command.quoted(), *(step.shown for step in after)),
-            refusals=tuple(one for one in refusals if one not in accepted),
-            accepted=accepted,
-            notes=(*self.choice.notes, *self.held.notes, *job.notes, *self._notes(request, owner)),
-        )
-
-    def _notes(self, request: RestoreRequest, owner: str | None) -> Iterator[str]:
-        if request.backup.cluster_bytes is None:
-            yield f"{request.backup.engine} does not tell the backup's size: whether there is room is not known"
-        if request.destination is None and request.run_as not in (None, owner) and self.options.as_root:
-            yield f"{request.backup.engine} writes the files as {request.run_as}; root gives them to {owner} at the end"
-        if not request.archive:
-            yield "the copy does not archive (archive_mode = off), so that it cannot write into the original's archive"
-        yield (
-            "where the copy has no postgresql.conf, pg_hba.conf or pg_ident.conf, as on Debian, it gets small ones "
-            "with what recovery needs"
-        )
-
-
-def _added(job: RestoreJob) -> Iterator[PlannedSetting]:
-    for name, value in job.settings:
-        yield PlannedSetting(file="postgresql.auto.conf", name=name, value=value, by="pgwrap")
-
-
-def _quoted(value: str) -> str:
-    """A value in a libpq connection string."""
-    if value and not any(character in value for character in " '\\"):
-        return value
-    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{escaped}'"
 
 
 def _what_to_check(plan: RestorePlan) -> Iterator[str]:

@@ -9,8 +9,7 @@ import hashlib
 import json
 import logging
 import posixpath
-from dataclasses import asdict, dataclass
-from datetime import datetime
+from dataclasses import asdict, dataclass, replace
 from statistics import median
 
 from pgwrap.domain.plan import WriteFile
@@ -34,6 +33,8 @@ class Marker:
     cluster: str
     backup: str
     started_at: str
+    tablespaces: tuple[str, ...] = ()
+    """The same of its tablespaces' directories."""
     finished: bool = False
 
 
@@ -59,7 +60,8 @@ class RestoreMemory:
         """The newest restore into a directory; None when nothing is known."""
         data = self._read(self._marker_path(directory, host))
         try:
-            return Marker(**data) if isinstance(data, dict) else None
+            found = Marker(**data) if isinstance(data, dict) else None
+            return None if found is None else replace(found, tablespaces=tuple(found.tablespaces))
         except TypeError:
             _LOG.warning("the note of a restore into %s is not understood", directory)
             return None
@@ -117,10 +119,3 @@ class RestoreMemory:
             _LOG.warning("%s", error)
             return error.message
         return None
-
-
-def started(directory: str, host: str | None, cluster: str, backup: str, now: datetime) -> Marker:
-    """The marker of a restore that begins; the directory's identity is added once it is there."""
-    return Marker(
-        directory=directory, host=host, identity=None, cluster=cluster, backup=backup, started_at=now.isoformat()
-    )

@@ -61,7 +61,9 @@ class Step:
         return outcome
 
 
-def preparation(request: RestoreRequest, host: str | None, *, as_root: bool, empty_first: bool) -> tuple[Step, ...]:
+def preparation(
+    request: RestoreRequest, host: str | None, *, as_root: bool, emptied: tuple[str, ...]
+) -> tuple[Step, ...]:
     """Directories that exist, are empty where that was asked, and belong to who writes into them."""
     paths = (request.directory, *(one.directory for one in request.tablespaces))
     paths += (request.staging,) if request.staging is not None else ()
@@ -73,8 +75,8 @@ def preparation(request: RestoreRequest, host: str | None, *, as_root: bool, emp
     steps = [step("install", "-d", "-m", "0700", "--", *paths)]
     if as_root and request.run_as is not None and request.destination is None:
         steps.append(step("chown", "--", f"{request.run_as}:", *paths))
-    if empty_first:
-        steps.insert(0, step("find", "-H", *paths[: 1 + len(request.tablespaces)], "-mindepth", "1", "-delete"))
+    if emptied:
+        steps.insert(0, step("find", "-H", *emptied, "-mindepth", "1", "-delete"))
     return tuple(steps)
 
 

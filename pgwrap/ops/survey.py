@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pgwrap.domain.command import Command, Outcome
+from pgwrap.domain.restoring import PlacedTablespace
 from pgwrap.domain.site import ClusterThere, Place, Site
 from pgwrap.ops.world import World
 
@@ -17,12 +18,19 @@ _STAT = "%F\t%U\t%d:%i\t%n"
 _DEADLINE = 30.0
 
 
-def survey(world: World, directory: str, tablespaces: tuple[str, ...], host: str | None) -> Site:
+def survey(world: World, directory: str, tablespaces: tuple[PlacedTablespace, ...], host: str | None) -> Site:
     """Look at the directory and the tablespaces' directories, as whoever runs pgwrap; `host` is an ssh destination."""
     look = _Look(world=world, host=host)
-    place, *others = (look.place(path) for path in (directory, *tablespaces))
-    there = look.cluster(directory) if place.kind == "directory" and place.empty is not True else ClusterThere()
-    return Site(directory=place, there=there, tablespaces=tuple(others))
+    place = look.place(directory)
+    others = tuple(look.place(one.directory) for one in tablespaces)
+    filled = place.kind == "directory" and place.empty is not True
+    links = look.links(directory, tablespaces) if filled and tablespaces else (None,) * len(tablespaces)
+    return Site(
+        directory=place,
+        there=look.cluster(directory) if filled else ClusterThere(),
+        tablespaces=others,
+        own=tuple(link is not None and link == other.real for link, other in zip(links, others, strict=True)),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +79,12 @@ class _Look:
             alive=alive,
             program=program,
         )
+
+    def links(self, directory: str, tablespaces: tuple[PlacedTablespace, ...]) -> tuple[str | None, ...]:
+        """Where the cluster in the directory has its tablespaces of the same oids."""
+        paths = (posixpath.join(directory, "pg_tblspc", str(one.oid)) for one in tablespaces)
+        outcomes = self._run(*(("readlink", "-e", "--", path) for path in paths))
+        return tuple(one.text().strip() if one.succeeded else None for one in outcomes)
 
     def _process(self, pid: int) -> tuple[bool, str | None]:
         there, name = self._run(
