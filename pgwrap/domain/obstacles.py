@@ -171,7 +171,7 @@ def _tablespaces(site: Site, intent: Intent) -> Iterator[Refusal]:
             place.kind == "directory"
             and place.empty is not True
             and not (own and intent.delta)
-            and not intent.interrupted
+            and place.identity not in intent.left
         ):
             whose = ", where the original keeps it" if not tablespace.moved else ""
             yield Refusal(
