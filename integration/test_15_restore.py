@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from integration.conftest import MakeEstate
-from integration.lab.estate import BILLING, ORDERS, Estate, search_path
+from integration.lab.estate import BARMAN_CLUSTER, BILLING, ORDERS, Estate, search_path
+from integration.lab.native import prepare_for_barman, wait_for_backups, wait_for_stream
 from integration.lab.postgres import PostgresServer, describe_server
 from integration.lab.process import Ran, run
 
@@ -393,3 +394,66 @@ def test_a_lost_segment_is_named(past: Past, where: PostgresServer) -> None:
     assert ran.exit_code == 8
     assert segments[1] in ran.stderr
     assert "the nearest moments" in ran.stderr
+
+
+SECOND = "orders-too"
+
+
+@pytest.fixture(scope="module")
+def both(make_estate: MakeEstate) -> Estate:
+    """One server under both engines: pgBackRest's backup first, then Barman's, rows around each."""
+    made = make_estate({ORDERS: "pgbackrest"})
+    server = made.servers[ORDERS]
+    prepare_for_barman(server)
+    place = {"sockets": server.sockets, "port": server.port, "binaries": made.room.machine.postgres_bin}
+    with made.spec.open("a") as spec:
+        spec.write(BARMAN_CLUSTER.format(name=SECOND, more="", **place))
+    made.render()
+    made.barman.run("cron")
+    wait_for_stream(server)
+    server.sql("create table moments (label text, at timestamptz default clock_timestamp())")
+    made.back_up(ORDERS)
+    server.sql("select pg_sleep(1.1)")
+    server.sql("insert into moments values ('a')")
+    server.sql("select pg_sleep(1.1)")
+    made.pgwrap("backup", SECOND)
+    made.barman.take_wal(SECOND, server.switch_wal())
+    wait_for_backups(made.barman, SECOND)
+    server.sql("select pg_sleep(1.1)")
+    server.sql("insert into moments values ('b')")
+    made.barman.take_wal(SECOND, made.commit_and_archive(ORDERS))
+    return made
+
+
+def chosen(made: Estate, *arguments: str) -> dict[str, Any]:
+    """The plan for the cluster by its first name."""
+    copy = ("-D", str(made.room.path / "data" / "copy"), "--dry-run", "-o", "json")
+    told: dict[str, Any] = json.loads(made.pgwrap("restore", ORDERS, *copy, *arguments).stdout)["result"]
+    return told
+
+
+def test_the_engine_with_the_better_backup_is_taken(both: Estate) -> None:
+    """Whichever name the cluster was called by; the other can be named."""
+    times = both.servers[ORDERS].sql("select at + interval '0.5 s' from moments order by at").splitlines()
+    early, late = (chosen(both, "--target-time", time) for time in times)
+    assert (early["engine"], early["source"]) == ("pgbackrest", ORDERS)
+    assert (late["engine"], late["source"], late["cluster"]) == ("barman", SECOND, ORDERS)
+    assert "the best of pgbackrest" in late["reason"]
+    assert "older" in late["reason"]
+    assert chosen(both, "--target-time", times[1], "--engine", "pgbackrest")["engine"] == "pgbackrest"
+
+
+def test_the_other_engine_saves_what_one_has_lost(both: Estate) -> None:
+    """pgBackRest's repository is gone: Barman's backup restores the cluster, and the plan says what is missing."""
+    repository = both.room.path / "pgbackrest"
+    hidden = repository.rename(repository.with_name("lost"))
+    copy = describe_server(both.room, "saved")
+    try:
+        told = chosen(both)
+        assert (told["engine"], told["source"]) == ("barman", SECOND)
+        both.pgwrap("restore", ORDERS, "-D", str(copy.data), "--yes")
+    finally:
+        hidden.rename(repository)
+    with started(copy):
+        copy.wait_for("select not pg_is_in_recovery()")
+        assert copy.sql("select string_agg(label, '' order by label) from moments") == "ab"

@@ -183,6 +183,8 @@ class RestorePlan:
     backup: str
     backup_type: BackupType
     backup_stopped_at: datetime | None
+    bytes: int | None
+    """What it holds once restored, without WAL; where the engine does not tell, what a full backup takes."""
     reason: str
     """Why this backup."""
     target: RecoveryTarget

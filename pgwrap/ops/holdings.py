@@ -74,10 +74,9 @@ def _note(cluster: Cluster, observation: Observation) -> str:
 
 
 def _same_system(other: Observation, own: Observation) -> bool:
-    """Whether two engines speak of one system; while the named one is unreadable, the spec's words must do."""
-    if not own.read or not other.read:
-        return True
-    return other.system_identifier is not None and other.system_identifier == own.system_identifier
+    """Whether two engines speak of one system; where one does not know its own, the spec's words must do."""
+    known = {one.system_identifier for one in (other, own) if one.read and one.system_identifier is not None}
+    return len(known) < 2
 
 
 def _may_be_same(other: Cluster, cluster: Cluster) -> bool:

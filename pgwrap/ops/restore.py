@@ -53,7 +53,7 @@ def carry_out(prepared: Prepared, world: World, report: Callable[[Progress], Non
     return RestoreResult(
         plan=plan,
         seconds=outcome.seconds,
-        bytes=prepared.request.backup.cluster_bytes,
+        bytes=plan.bytes,
         system_identifier=identifier,
         messages=(*messages, *notes, *((f"an interruption could not be remembered: {kept}",) if kept else ())),
         start=finisher.how_to_start(),
@@ -78,7 +78,7 @@ def _begun(prepared: Prepared, world: World, now: datetime) -> Marker:
 
 
 def _remember_speed(prepared: Prepared, seconds: float) -> None:
-    plan, size = prepared.plan, prepared.request.backup.cluster_bytes
+    plan, size = prepared.plan, prepared.plan.bytes
     if size and not plan.delta:
         speed = Speed(engine=plan.engine, cluster=plan.source, repository=plan.repository, bytes=size, seconds=seconds)
         prepared.memory.keep_speed(speed)
@@ -92,7 +92,7 @@ def _report(line: str, job: RestoreJob, report: Callable[[Progress], None]) -> N
 
 
 def _check_identity(identifier: str | None, prepared: Prepared) -> None:
-    expected = prepared.request.backup.system_identifier
+    expected = prepared.system_identifier
     if identifier is None or expected not in (None, identifier):
         found = "no pg_control" if identifier is None else f"the system identifier {identifier}"
         raise EngineFailed(

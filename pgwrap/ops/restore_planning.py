@@ -77,6 +77,7 @@ class Prepared:
     job: RestoreJob
     before: tuple[Step, ...]
     choice: Choice
+    system_identifier: str | None
     memory: RestoreMemory
     as_root: bool
 
@@ -167,6 +168,7 @@ class _Planner:
             job=job,
             before=self._before(site, request),
             choice=self.choice,
+            system_identifier=self._system,
             memory=RestoreMemory(world=self.world, state=self.fleet.state),
             as_root=self.options.as_root,
         )
@@ -249,7 +251,7 @@ class _Planner:
         server = look_at(self.cluster, self.world) if original is not None and here else None
         left = self._left(site)
         return Intent(
-            system_identifier=request.backup.system_identifier,
+            system_identifier=self._system,
             original=original if here else None,
             original_answers=server is not None and server.reachable,
             needed_bytes=self._needed(request),
@@ -269,8 +271,21 @@ class _Planner:
         same = marker.identity == site.directory.identity
         return frozenset((marker.identity, *marker.tablespaces)) if same else frozenset()
 
+    @property
+    def _size(self) -> int | None:
+        """Of the restored files; before 3.11 Barman told no more than what a backup takes."""
+        backup = self.choice.candidate.backup
+        stored = backup.stored_bytes if backup.type == "full" and backup.engine == "barman" else None
+        return backup.cluster_bytes or stored
+
+    @property
+    def _system(self) -> str | None:
+        """The system identifier, of the backup or, before Barman 3.11 told it, of the server that is backed up."""
+        candidate = self.choice.candidate
+        return candidate.backup.system_identifier or candidate.holding.observation.system_identifier
+
     def _needed(self, request: RestoreRequest) -> int | None:
-        size = request.backup.cluster_bytes
+        size = self._size
         copied = self.source.engine.kind is EngineKind.BARMAN and not request.fetch_wal
         return None if size is None else size + (self.choice.wal.bytes if copied else 0)
 
@@ -303,9 +318,7 @@ class _Planner:
         backup = best.backup
         memory = RestoreMemory(world=self.world, state=self.fleet.state)
         try:
-            seconds, basis = memory.expectation(
-                backup.engine, self.source.name, backup.repository, backup.cluster_bytes
-            )
+            seconds, basis = memory.expectation(backup.engine, self.source.name, backup.repository, self._size)
         except LookupError as error:
             seconds, basis = None, str(error)
         accepted = tuple(one for one in refusals if one.acceptable and one.code in options.accept)
@@ -321,6 +334,7 @@ class _Planner:
             backup=backup.id,
             backup_type=backup.type,
             backup_stopped_at=backup.stopped_at,
+            bytes=self._size,
             reason=self.choice.reason,
             target=options.target,
             target_text=options.target.in_words(),
@@ -345,8 +359,10 @@ class _Planner:
         )
 
     def _notes(self, request: RestoreRequest, owner: str | None) -> Iterator[str]:
-        if request.backup.cluster_bytes is None:
+        if self._size is None:
             yield f"{request.backup.engine} does not tell the backup's size: whether there is room is not known"
+        elif request.backup.cluster_bytes is None:
+            yield f"{request.backup.engine} tells only what the backup takes: unpacked it may need more room"
         if request.destination is None and request.run_as not in (None, owner) and self.options.as_root:
             yield f"{request.backup.engine} writes the files as {request.run_as}; root gives them to {owner} at the end"
         if not request.archive:
