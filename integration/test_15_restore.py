@@ -366,10 +366,13 @@ def test_a_server_configured_elsewhere_gets_what_it_needs(past: Past, where: Pos
     server.stop()
     for name in ("postgresql.conf", "pg_hba.conf", "pg_ident.conf"):
         (server.data / name).rename(outside / name)
-        (server.data / name).symlink_to(outside / name)
-    server.start()
-    for name in ("postgresql.conf", "pg_hba.conf", "pg_ident.conf"):
-        (server.data / name).unlink()
+    files = {"config_file": "postgresql.conf", "hba_file": "pg_hba.conf", "ident_file": "pg_ident.conf"}
+    options = " ".join(f"-c {setting}={outside / name}" for setting, name in files.items())
+    server.room.run(
+        server.program("pg_ctl"), "-D", str(server.data), "-o", options, "-w", "-l", str(server.log), "start"
+    )
+    if past.name == BILLING:
+        past.made.start_engine(BILLING)
     past.made.back_up(past.name)
     ran = restore(past, where)
     assert "the original's lies elsewhere" in ran.stdout

@@ -75,8 +75,7 @@ def _in_the_way(site: Site, intent: Intent) -> Iterator[Refusal]:
             hint="name a directory, or a path where there is nothing yet",
         )
     elif place.kind == "directory" and not place.empty:
-        yield from _running(place, there)
-        yield from _filled(site, intent)
+        yield from _running(place, there) if there.pid is not None else _filled(site, intent)
     if is_original(site, intent) and intent.original_answers and not there.is_postgres:
         yield Refusal(
             code=RefusalCode.RUNNING_SERVER,
@@ -92,7 +91,7 @@ def _running(place: Place, there: ClusterThere) -> Iterator[Refusal]:
             message=f"a PostgreSQL runs in {place.path} (process {there.pid})",
             hint=f"restore into another directory, or stop that server first: pg_ctl -D {place.path} stop",
         )
-    elif there.pid is not None:
+    else:
         yield Refusal(
             code=RefusalCode.STALE_PID_FILE,
             message=f"{place.path}/postmaster.pid names process {there.pid}, which is no PostgreSQL that runs here",

@@ -35,7 +35,7 @@ class ClusterThere:
     version: str | None = None
     system_identifier: str | None = None
     pid: int | None = None
-    """From postmaster.pid."""
+    """From postmaster.pid; 0 when it holds no number."""
     alive: bool | None = None
     """Whether a process of that number runs; None without a pid file."""
     program: str | None = None

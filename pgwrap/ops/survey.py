@@ -70,7 +70,7 @@ class _Look:
             ("od", "-An", "-t", "u8", "-N", "8", "--", posixpath.join(directory, "global/pg_control")),
             ("cat", "--", posixpath.join(directory, "postmaster.pid")),
         )
-        pid = _number(pid_file.text().partition("\n")[0]) if pid_file.succeeded else None
+        pid = (_number(pid_file.text().partition("\n")[0]) or 0) if pid_file.succeeded else None
         alive, program = (None, None) if pid is None else self._process(pid)
         return ClusterThere(
             version=version.text().strip() or None if version.succeeded else None,
