@@ -414,6 +414,7 @@ def both(make_estate: MakeEstate) -> Estate:
     made.render()
     made.barman.run("cron")
     wait_for_stream(server)
+    made.barman.take_wal(SECOND, server.switch_wal())
     server.sql("create table moments (label text, at timestamptz default clock_timestamp())")
     made.back_up(ORDERS)
     server.sql("select pg_sleep(1.1)")

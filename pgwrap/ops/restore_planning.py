@@ -170,23 +170,33 @@ class _Planner:
             choice=self.choice,
             system_identifier=self._system,
             memory=RestoreMemory(world=self.world, state=self.fleet.state),
-            as_root=self.options.as_root,
+            as_root=self._as_root,
         )
+
+    @property
+    def _as_root(self) -> bool:
+        """Whether pgwrap can give files away where the copy lies."""
+        return self.options.as_root and self.host is None
 
     def _owner(self, site: Site) -> str | None:
         """Who PostgreSQL runs as: as said, else the owner of the original, of the directory, of the one above it."""
-        data = self.source.postgres.data_directory
-        original = self.world.files.owner(data) if data and self.source.postgres.ssh is None else None
+        data = self.source.postgres.data_directory if self.host is None and self.source.postgres.ssh is None else None
         place = site.directory
         found = (
             self.options.owner,
-            original,
+            self._login(),
+            self.world.files.owner(data) if data is not None else None,
             place.owner,
             self.source.run_as if self.source.engine.kind is EngineKind.PGBACKREST else None,
             place.parent_owner,
             self.world.user_for(self.source),
         )
         return next((user for user in found if user not in (None, _ROOT)), None)
+
+    def _login(self) -> str | None:
+        """The user of the ssh destination: who writes there owns what is written."""
+        user, at, _ = (self.options.destination or "").rpartition("@")
+        return user if at and user else None
 
     def _placed(self, found: tuple[Tablespace, ...]) -> tuple[PlacedTablespace, ...]:
         named = dict(self.options.tablespaces or {})
@@ -252,7 +262,7 @@ class _Planner:
         left = self._left(site)
         return Intent(
             system_identifier=self._system,
-            original=original if here else None,
+            original=self._real(original) if original is not None and here else None,
             original_answers=server is not None and server.reachable,
             needed_bytes=self._needed(request),
             delta=request.delta,
@@ -262,6 +272,10 @@ class _Planner:
             resumable=self.source.engine.kind is EngineKind.PGBACKREST,
             tablespaces=request.tablespaces,
         )
+
+    def _real(self, path: str) -> str:
+        """A path without its symbolic links, as far as it can be seen."""
+        return survey(self.world, path, (), self.host).directory.real or path
 
     def _left(self, site: Site) -> frozenset[str]:
         """What a restore that did not come to its end left, if the directory is what it filled."""
@@ -296,7 +310,7 @@ class _Planner:
                 message="nothing tells to which user the restored files should belong, and PostgreSQL refuses root",
                 hint="name that user: --owner postgres",
             )
-        elif request.run_as not in (None, owner) and not self.options.as_root and request.destination is None:
+        elif request.run_as not in (None, owner) and not self._as_root and request.destination is None:
             yield Refusal(
                 code=RefusalCode.WRONG_USER,
                 message=f"{self.source.engine.kind} restores as {request.run_as}, and only root can give the files to "
@@ -309,7 +323,7 @@ class _Planner:
         left = self._left(site) if self.options.replace else frozenset()
         places = (site.directory, *site.tablespaces)
         emptied = tuple(place.path for place in places if place.identity in left)
-        return preparation(request, self.host, as_root=self.options.as_root, emptied=emptied)
+        return preparation(request, self.host, as_root=self._as_root, emptied=emptied)
 
     def _plan(
         self, site: Site, request: RestoreRequest, job: RestoreJob, owner: str | None, refusals: tuple[Refusal, ...]
@@ -323,7 +337,7 @@ class _Planner:
             seconds, basis = None, str(error)
         accepted = tuple(one for one in refusals if one.acceptable and one.code in options.accept)
         before = self._before(site, request)
-        after = shown_after(request, job, self.host, owner, as_root=options.as_root)
+        after = shown_after(request, job, self.host, owner, as_root=self._as_root)
         return RestorePlan(
             cluster=self.cluster.name,
             source=self.source.name,
@@ -363,7 +377,7 @@ class _Planner:
             yield f"{request.backup.engine} does not tell the backup's size: whether there is room is not known"
         elif request.backup.cluster_bytes is None:
             yield f"{request.backup.engine} tells only what the backup takes: unpacked it may need more room"
-        if request.destination is None and request.run_as not in (None, owner) and self.options.as_root:
+        if request.destination is None and request.run_as not in (None, owner) and self._as_root:
             yield f"{request.backup.engine} writes the files as {request.run_as}; root gives them to {owner} at the end"
         if not request.archive:
             yield "the copy does not archive (archive_mode = off), so that it cannot write into the original's archive"

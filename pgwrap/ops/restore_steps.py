@@ -74,7 +74,8 @@ def preparation(
 
     steps = [step("install", "-d", "-m", "0700", "--", *paths)]
     if as_root and request.run_as is not None and request.destination is None:
-        steps.append(step("chown", "--", f"{request.run_as}:", *paths))
+        whole = ("-R", "-h") if request.delta else ()
+        steps.append(step("chown", *whole, "--", f"{request.run_as}:", *paths))
     if emptied:
         steps.insert(0, step("find", "-H", *emptied, "-mindepth", "1", "-delete"))
     return tuple(steps)
