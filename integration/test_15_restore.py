@@ -425,6 +425,7 @@ def both(make_estate: MakeEstate) -> Estate:
     wait_for_backups(made.barman, SECOND)
     server.sql("select pg_sleep(1.1)")
     server.sql("insert into moments values ('b')")
+    server.sql("select pg_sleep(1.1)")
     made.barman.take_wal(SECOND, made.commit_and_archive(ORDERS))
     return made
 

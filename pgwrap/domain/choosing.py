@@ -17,6 +17,7 @@ from pgwrap.domain.archived import needed_wal
 from pgwrap.domain.facts import Backup, EngineName, Observation, RecoverableInterval
 from pgwrap.domain.gaps import gaps
 from pgwrap.domain.lineage import segment_at
+from pgwrap.domain.moments import postgres_time
 from pgwrap.domain.recovery import CLOCK_TICK, ProofKey, Stretch, recoverable, stretches, wanted_proofs
 from pgwrap.domain.restoring import NeededSegments, RecoveryTarget, Refusal, RefusalCode
 from pgwrap.domain.wal import Segment, Timeline
@@ -424,29 +425,24 @@ def _outside(ways: tuple[_Way, ...], time: datetime) -> Refusal:
     if before is None and after is not None:
         return Refusal(
             code=RefusalCode.TARGET_TOO_EARLY,
-            message=f"the target {moment(time)} is before {_exactly(after.interval.from_)}, the oldest moment that can "
-            "be restored",
+            message=f"the target {postgres_time(time)} is before {postgres_time(after.interval.from_)}, the oldest moment "
+            "that can be restored",
             hint="older backups are gone; name a moment from there on",
         )
     if before is not None and after is not None:
         return Refusal(
             code=RefusalCode.TARGET_IN_GAP,
-            message=f"the target {moment(time)} cannot be restored: {_missing(before)}",
-            hint=f"the nearest moments that can: {_exactly(before.interval.to)} before it, and "
-            f"{_exactly(after.interval.from_)} after it",
+            message=f"the target {postgres_time(time)} cannot be restored: {_missing(before)}",
+            hint=f"the nearest moments that can: {postgres_time(before.interval.to)} before it, and "
+            f"{postgres_time(after.interval.from_)} after it",
         )
     newest = ways[0].interval.to if before is None else before.interval.to
     return Refusal(
         code=RefusalCode.TARGET_NOT_ARCHIVED,
-        message=f"the target {moment(time)} is after {_exactly(newest)}, the newest moment that the archived WAL holds",
+        message=f"the target {postgres_time(time)} is after {postgres_time(newest)}, the newest moment that the archived "
+        "WAL holds",
         hint="leave the target out for the end of the WAL, or have the server close a segment: select pg_switch_wal()",
     )
-
-
-def _exactly(time: datetime) -> str:
-    """To the microsecond, so that it can be typed."""
-    text = time.isoformat(sep=" ").removesuffix("+00:00")
-    return f"{text}+00"
 
 
 def _missing(way: _Way) -> str:
