@@ -425,8 +425,8 @@ def _outside(ways: tuple[_Way, ...], time: datetime) -> Refusal:
     if before is None and after is not None:
         return Refusal(
             code=RefusalCode.TARGET_TOO_EARLY,
-            message=f"the target {postgres_time(time)} is before {postgres_time(after.interval.from_)}, the oldest moment "
-            "that can be restored",
+            message=f"the target {postgres_time(time)} is before {postgres_time(after.interval.from_)}, the oldest "
+            "moment that can be restored",
             hint="older backups are gone; name a moment from there on",
         )
     if before is not None and after is not None:
@@ -439,8 +439,8 @@ def _outside(ways: tuple[_Way, ...], time: datetime) -> Refusal:
     newest = ways[0].interval.to if before is None else before.interval.to
     return Refusal(
         code=RefusalCode.TARGET_NOT_ARCHIVED,
-        message=f"the target {postgres_time(time)} is after {postgres_time(newest)}, the newest moment that the archived "
-        "WAL holds",
+        message=f"the target {postgres_time(time)} is after {postgres_time(newest)}, the newest moment that the "
+        "archived WAL holds",
         hint="leave the target out for the end of the WAL, or have the server close a segment: select pg_switch_wal()",
     )
 
