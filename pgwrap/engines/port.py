@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from pgwrap.domain.model import Cluster, EngineInstance, EngineKind, Path, Repository, Secret
     from pgwrap.domain.native import NativeFile, Reading
     from pgwrap.domain.plan import ClusterSettings, Step, Trial, WriteFile
+    from pgwrap.domain.restoring import PlacedTablespace, PlannedSetting, RecoveryTarget, Tablespace
     from pgwrap.domain.retention import Announced, Forecast
     from pgwrap.domain.verification import Examined
+    from pgwrap.domain.wal import Timeline
 
 _DIGITS = re.compile(r"\d+(?:\.\d+)*")
 
@@ -354,6 +356,61 @@ class HoldJob:
     """What the operator should know of the consequences."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestoreRequest:
+    """A backup to restore; whether it may be is settled beforehand, and every directory for it is made."""
+
+    cluster: Cluster
+    backup: Backup
+    target: RecoveryTarget
+    timeline: Timeline
+    """Along which recovery goes."""
+    directory: str
+    tablespaces: tuple[PlacedTablespace, ...] = ()
+    links: tuple[tuple[str, str], ...] = ()
+    """Symbolic links of the data directory and where they are to lead (pgBackRest)."""
+    link_all: bool = False
+    delta: bool = False
+    """Whether what is there already is kept where it is the same."""
+    archive: bool = False
+    """Whether the copy may archive as the original does."""
+    standby: bool = False
+    connection: str | None = None
+    """A standby's primary_conninfo; it holds no password."""
+    fetch_wal: bool = False
+    """Whether PostgreSQL fetches WAL itself during recovery, where the engine would otherwise copy it (Barman)."""
+    page_errors: bool = False
+    """Whether a backup with wrong page checksums is restored all the same."""
+    staging: str | None = None
+    """A directory for what the engine unpacks on its way (Barman)."""
+    destination: str | None = None
+    """The ssh destination of the restored copy, where the engine can write there; None: the engine's own host."""
+    run_as: str | None = None
+    version: EngineVersion
+    deadline: float = 604800.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestoreJob:
+    """A restore as data: what to run, how to read it, and what is left to be done to the files then."""
+
+    command: Command
+    progress: Callable[[str], Progress | None]
+    check: Callable[[Outcome], tuple[str, ...]]
+    """What the engine warned of; raises EngineMissing, EngineTimeout, EngineFailed, Busy or OutputNotUnderstood."""
+    written: tuple[PlannedSetting, ...]
+    """What the engine writes."""
+    settings: tuple[tuple[str, str], ...] = ()
+    """What postgresql.auto.conf lacks then, and pgwrap adds."""
+    unless_signalled: tuple[tuple[str, str], ...] = ()
+    """The same, with a recovery.signal, where the engine wrote neither that nor a standby.signal."""
+    directories: tuple[str, ...] = ()
+    """Directories below the data directory that the engine may leave out."""
+    copied_wal: str | None = None
+    """The directory below the data directory into which the engine copies WAL, where it may copy too little."""
+    notes: tuple[str, ...] = ()
+
+
 class Engine(Protocol):
     """One backup engine, in every version pgwrap knows."""
 
@@ -458,3 +515,13 @@ class Engine(Protocol):
 
     def check(self, request: CheckRequest) -> tuple[CheckStep, ...]:
         """Its own check and what must fit together, each a command."""
+
+    def restore_user(self, cluster: Cluster, owner: str | None) -> str | None:
+        """Who a restore runs as, for files that are to belong to `owner` at the end; None: whoever runs pgwrap."""
+
+    def tablespaces(self, cluster: Cluster, backup: Backup, run_as: str | None) -> Conversation[tuple[Tablespace, ...]]:
+        """Which tablespaces are in a backup; raises EngineMissing, EngineTimeout, EngineFailed, Busy or
+        OutputNotUnderstood."""
+
+    def restore(self, request: RestoreRequest) -> RestoreJob:
+        """How to restore a backup; raises EngineUnsupported for what this version cannot."""

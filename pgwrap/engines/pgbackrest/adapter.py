@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pgwrap.domain.adoption import Adoption
 from pgwrap.domain.checking import Place
 from pgwrap.domain.command import Command, Conversation, Outcome
-from pgwrap.domain.facts import Observation
+from pgwrap.domain.facts import Backup, Observation
 from pgwrap.domain.handover import Handover
 from pgwrap.domain.model import Cluster, EngineInstance, EngineKind
 from pgwrap.domain.native import NativeFile, Reading
 from pgwrap.domain.plan import ClusterSettings, Step, Trial
+from pgwrap.domain.restoring import Tablespace
 from pgwrap.domain.retention import Forecast
 from pgwrap.engines.pgbackrest import commands, observe, postgres
 from pgwrap.engines.pgbackrest.failures import raise_for
@@ -34,6 +35,8 @@ from pgwrap.engines.port import (
     Remark,
     Rendered,
     RenderRequest,
+    RestoreJob,
+    RestoreRequest,
     TrialRequest,
     VerifyRequest,
     VerifyStep,
@@ -227,6 +230,22 @@ class PgBackRest:
         from pgwrap.engines.pgbackrest.check import check_steps  # noqa: PLC0415 - for `check` alone
 
         return check_steps(request)
+
+    def restore_user(self, cluster: Cluster, owner: str | None) -> str | None:
+        """The owner of the restored files: pgBackRest restores as who is to own them (its own `pg1-user`'s account)."""
+        return owner or cluster.run_as or cluster.engine.run_as
+
+    def tablespaces(self, cluster: Cluster, backup: Backup, run_as: str | None) -> Conversation[tuple[Tablespace, ...]]:
+        """Which tablespaces are in a backup."""
+        from pgwrap.engines.pgbackrest import restore  # noqa: PLC0415 - for `restore` alone
+
+        return restore.tablespaces(cluster, backup, run_as)
+
+    def restore(self, request: RestoreRequest) -> RestoreJob:
+        """How to restore a backup."""
+        from pgwrap.engines.pgbackrest import restore  # noqa: PLC0415 - for `restore` alone
+
+        return restore.restore(request)
 
 
 def _version(
