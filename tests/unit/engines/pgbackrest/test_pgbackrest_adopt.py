@@ -164,7 +164,7 @@ def test_a_whole_file_comes_back(version: str) -> None:
         "[global]\nlog-level-console=info\nrepo1-path=/r\n",
         "[global]\nrepo1-host=h\nrepo1-path=/elsewhere\nrepo1-retention-full=2\n[a]\npg1-path=/a\n",
         "[global]\nrepo1-type=gcs\nrepo1-gcs-bucket=b\nrepo1-gcs-key=/etc/key.json\nrepo1-path=/p\n[a]\npg1-path=/a\n",
-        "[global]\nrepo1-type=azure\nrepo1-azure-account=x\nrepo1-azure-container=c\nrepo1-azure-key=k\n[a]\npg1-path=/a\n",
+        "[global]\nrepo1-type=azure\nrepo1-azure-account=x\nrepo1-azure-container=c\nrepo1-azure-key=aw==\n[a]\npg1-path=/a\n",
         "[a]\npg1-path=/a\npg1-socket-path=@abstract\nbackup-standby=y\n[global]\nrepo1-path=/r\n",
         "[yes]\npg1-path=/a b/#c: {x}\n[global]\nrepo1-path=/null\n",
     ],
