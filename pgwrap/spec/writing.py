@@ -104,12 +104,16 @@ def _moved(path: Path, renamed: Mapping[Path, str]) -> Path:
 
 def _put(words: Words, path: Path, value: DraftValue) -> None:
     *above, last = path
+    here: DraftValue = words
     for one in above:
-        inner = words.setdefault(one, {})
-        if not isinstance(inner, dict):
-            raise TypeError(f"{'.'.join(path)}: {one} is no mapping")
-        words = inner
-    words[last] = value
+        here = here[int(one)] if isinstance(here, tuple) else _mapping_at(here, path).setdefault(one, {})
+    _mapping_at(here, path)[last] = value
+
+
+def _mapping_at(value: DraftValue, path: Path) -> Words:
+    if not isinstance(value, dict):
+        raise TypeError(f"{'.'.join(path)} passes through what is no mapping")
+    return value
 
 
 def _secret(path: Path, secret: str, directory: str | None, files: dict[str, str]) -> DraftValue:
