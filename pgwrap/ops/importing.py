@@ -8,9 +8,9 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
-from pgwrap.domain.adoption import Adoption
+from pgwrap.domain.adoption import Adoption, DraftedSpec
 from pgwrap.domain.model import EngineInstance, EngineKind, Fleet, Secret
 from pgwrap.domain.moved import moved
 from pgwrap.domain.native import Difference, NativeFile, Reading, compare
@@ -20,15 +20,6 @@ from pgwrap.ops.world import World
 
 LARGEST_FILE = 4 << 20
 """Bytes of one native file: far beyond any that a person keeps."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DraftedSpec:
-    """A spec as text, and the secrets that belong into files of their own."""
-
-    text: str = field(repr=False)
-    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """What each file is to hold, by its path."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
