@@ -27,7 +27,7 @@ from pgwrap.domain.plan import (
     Trial,
     WriteFile,
 )
-from pgwrap.domain.settings import SettingState, setting_states
+from pgwrap.domain.settings import SettingState, setting_states, sql_literal
 from pgwrap.engines.port import Engine, PreparationRequest, TrialRequest
 from pgwrap.errors import EngineFailed, UsageError
 from pgwrap.ops.asking import POSTGRES_DEADLINE, ask_postgres, connecting_user
@@ -391,14 +391,10 @@ def _psql(cluster: Cluster, settings: tuple[PostgresSetting, ...], world: World)
     argv += [f"--host={host}"] if host else []
     argv += [f"--username={target.user}"] if target.user else []
     argv.append(f"--dbname={target.connection_database}")
-    argv += [f"--command=alter system set {setting.name} = {_literal(setting.value)}" for setting in settings]
+    argv += [f"--command=alter system set {setting.name} = {sql_literal(setting.value)}" for setting in settings]
     argv.append("--command=select pg_reload_conf()")
     environment = [("PGSSLMODE", target.sslmode)] if target.sslmode else []
     environment += [("PGPASSWORD", world.secret(target.password))] if target.password else []
     return Command(
         argv=tuple(argv), run_as=connecting_user(cluster, world), deadline=30.0, environment=tuple(environment)
     )
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
