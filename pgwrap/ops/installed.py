@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -58,6 +59,18 @@ def content(path: str, instance: EngineInstance, world: World, user: str | None)
     return _Reader(instance=instance, world=world, user=user).content(path)
 
 
+def configuration_names(names: Iterable[str], kind: EngineKind) -> Iterator[str]:
+    """Those names in a directory of further files that the engine reads.
+
+    pgBackRest takes `.+\\.conf$` (src/config/parse.c), hidden or not; Barman globs `*.conf`, which skips hidden files
+    (config.py).
+    """
+    for name in names:
+        hidden = kind is EngineKind.BARMAN and name.startswith(".")
+        if name.endswith(_SUFFIX) and name != _SUFFIX and not hidden:
+            yield name
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Reader:
     """Reads directly where that is allowed, else through `cat` and `find` as the engine's user, on its host."""
@@ -83,11 +96,8 @@ class _Reader:
         """The paths of the `*.conf` files in a directory, by name."""
         if directory is None:
             return ()
-        names = self._names(directory)
-        # Barman globs, which skips hidden files (config.py); pgBackRest takes every name (src/config/parse.c).
-        hidden = () if self.instance.kind is EngineKind.PGBACKREST else (".",)
-        chosen = sorted(name for name in names if name.endswith(_SUFFIX) and not name.startswith(hidden))
-        return tuple(posixpath.join(directory, name) for name in chosen)
+        names = sorted(configuration_names(self._names(directory), self.instance.kind))
+        return tuple(posixpath.join(directory, name) for name in names)
 
     def _names(self, directory: str) -> tuple[str, ...]:
         if self.instance.host is None:
