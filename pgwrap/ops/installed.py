@@ -41,15 +41,13 @@ def installed(instance: EngineInstance, world: World, user: str | None) -> Insta
     places = engine.places((), instance)
     try:
         main = next(((path, content) for path in places.main if (content := reader.content(path)) is not None), None)
-        files = () if main is None else (NativeFile(path=main[0], content=main[1], role="main"),)
+        files: tuple[NativeFile, ...] = ()
+        if main is not None:
+            files = (NativeFile(path=main[0], content=main[1], role="main"),)
         places = engine.places(files, instance)
-        paths: list[tuple[str, Role]] = [(path, "include") for path in reader.configuration_files(places.include)]
-        paths += [(path, "override") for path in places.overrides]
-        found = ((path, role, reader.content(path)) for path, role in paths)
-        further = (
-            NativeFile(path=path, content=content, role=role) for path, role, content in found if content is not None
-        )
-        return Installed(places=places, files=(*files, *further))
+        files += reader.files(reader.configuration_files(places.include), "include")
+        places = engine.places(files, instance)
+        return Installed(places=places, files=files + reader.files(places.overrides, "override"))
     except PgwrapError as error:
         return Installed(places=places, problem=error.message)
 
@@ -91,6 +89,13 @@ class _Reader:
         if outcome.exit_code == 1 and _ABSENT in outcome.stderr:
             return None
         return self._answer(outcome, path)
+
+    def files(self, paths: tuple[str, ...], role: Role) -> tuple[NativeFile, ...]:
+        """Those of the paths where there is a file."""
+        found = ((path, self.content(path)) for path in paths)
+        return tuple(
+            NativeFile(path=path, content=content, role=role) for path, content in found if content is not None
+        )
 
     def configuration_files(self, directory: str | None) -> tuple[str, ...]:
         """The paths of the `*.conf` files in a directory, by name."""
