@@ -18,7 +18,7 @@ from pathlib import Path
 from statistics import median
 
 from integration.bare import Calls, NoRound, calls_in, engine_commands, parallel_script, sequential_script
-from integration.fleet import SERVERS, STANZAS, Fleet, grown_fleet, pair_fleet
+from integration.fleet import PGWRAP, SERVERS, STANZAS, Fleet, grown_fleet, pair_fleet
 from integration.lab.machine import CHECKOUT, Machine, NothingToRun, discover
 from integration.lab.process import ProgramFailed, run
 from integration.lab.room import Room, room, terminate_as_interrupt
@@ -26,7 +26,6 @@ from integration.seed import CATALOGS, Pair, plant, running
 from pgwrap import __file__ as package
 from pgwrap.system.process import ProcessRunner
 
-PGWRAP = str(Path(sys.prefix) / "bin" / "pgwrap")
 MEASURED = (sys.executable, "-P", str(CHECKOUT / "integration" / "measured.py"))
 MEGABYTE = 1_000_000
 HELP_RUNS = 9

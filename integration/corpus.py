@@ -1,6 +1,6 @@
 """Runs `pgwrap import` over real native files with the real engines as judges, and prints the figures.
 
-    python -m integration.corpus [--root DIR]... [FILE]...
+    make corpus ARGS="[--engine ENGINE] [--root DIR]... [FILE]..."
 
 Without files: tests/recordings/corpus. `--root` is another Debian root whose engines judge, too.
 """
@@ -9,18 +9,14 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 
+from integration import corpus_barman, corpus_pgbackrest
 from integration.corpus_verdict import Judge, Verdict, summary
 
 ROOT = Path(__file__).parent.parent
 CORPUS = ROOT / "tests/recordings/corpus"
-ENGINES = {"integration.corpus_pgbackrest": "pgbackrest_conf", "integration.corpus_barman": "barman_conf"}
-"""The module with the judges of each engine, and the directory of its files."""
 _AT_ONCE = 8
 """Files: an engine without network mostly waits."""
 
@@ -29,25 +25,30 @@ def main() -> int:
     """0 when every file is judged as its engine judges it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("files", nargs="*", type=Path)
-    parser.add_argument("--root", action="append", type=Path, default=[])
-    parser.add_argument("--engine", choices=["pgbackrest", "barman"])
+    parser.add_argument("--root", action="append", type=Path, default=[], metavar="DIR")
+    parser.add_argument("--engine", choices=["pgbackrest", "barman"], help="only this one")
     arguments = parser.parse_args()
-    wrong = 0
-    for module, directory in ENGINES.items():
-        if find_spec(module) is None or not module.endswith(arguments.engine or ""):
-            continue
-        files = arguments.files or sorted((CORPUS / directory).iterdir())
-        for judge in _judges(module, tuple(arguments.root)):
-            with ThreadPoolExecutor(_AT_ONCE) as pool:
-                verdicts = list(pool.map(judge.judge, [path.absolute() for path in files]))
-            wrong += sum(_report(judge, verdict) for verdict in verdicts)
-            print(summary(judge, verdicts), flush=True)
+    wrong = False
+    if arguments.engine != "barman":
+        wrong |= _pgbackrest(
+            arguments.files or [CORPUS / "pgbackrest_conf", CORPUS / "pgbackrest_hard"], arguments.root
+        )
+    if arguments.engine != "pgbackrest":
+        files = arguments.files or [CORPUS / "barman_conf", CORPUS / "barman_hard"]
+        wrong |= bool(corpus_barman.main([str(path) for path in files]))
     return 1 if wrong else 0
 
 
-def _judges(module: str, roots: tuple[Path, ...]) -> Iterator[Judge]:
-    found: Iterator[Judge] = import_module(module).judges(roots)
-    return found
+def _pgbackrest(paths: list[Path], roots: list[Path]) -> bool:
+    """Whether any file is judged otherwise than by its engine."""
+    files = [file.absolute() for path in paths for file in (sorted(path.iterdir()) if path.is_dir() else [path])]
+    wrong = False
+    for judge in corpus_pgbackrest.judges(tuple(roots)):
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            verdicts = list(pool.map(judge.judge, files))
+        wrong |= bool([verdict for verdict in verdicts if _report(judge, verdict)])
+        print(summary(judge, verdicts), flush=True)
+    return wrong
 
 
 def _report(judge: Judge, verdict: Verdict) -> bool:

@@ -30,7 +30,7 @@ from pgwrap.engines.barman import conninfo
 from pgwrap.engines.port import EngineVersion, RenderRequest
 from pgwrap.errors import SpecError
 from pgwrap.spec.loader import load_file
-from pgwrap.text.yaml_text import dump
+from pgwrap.spec.writing import write
 
 _VIEW = Path(__file__).parent / "lab" / "barman_view.py"
 _DEADLINE = 900.0
@@ -151,7 +151,7 @@ def rendered_again(adoption: Adoption, version: EngineVersion, scratch: Path) ->
     """The adopted spec written down, loaded and rendered, as `pgwrap import` and `pgwrap render` do."""
     spec = scratch / "pgwrap.yaml"
     spec.parent.mkdir(parents=True, exist_ok=True)
-    spec.write_text(dump(spec_of(adoption)), encoding="utf-8")
+    spec.write_text(write([adoption]).text, encoding="utf-8")
     fleet = load_file(str(spec))
     instance = next((engine for engine in fleet.engines if engine.name == adoption.engine[0]), None)
     if instance is None:
@@ -162,24 +162,8 @@ def rendered_again(adoption: Adoption, version: EngineVersion, scratch: Path) ->
     main, *servers = (file.write for file in _ENGINE.render(request).files)
     return (
         NativeFile(path=main.path, content=main.text.encode()),
-        *(NativeFile(path=write.path, content=write.text.encode(), role="include") for write in servers),
+        *(NativeFile(path=file.path, content=file.text.encode(), role="include") for file in servers),
     )
-
-
-def spec_of(adoption: Adoption) -> Mapping[str, Any]:
-    """The whole spec as data, secrets as literals."""
-    words: dict[str, Any] = {
-        "version": 1,
-        "engines": {adoption.engine[0]: adoption.engine[1]},
-        "repositories": adoption.repositories,
-        "clusters": adoption.clusters,
-    }
-    for path, secret in adoption.secrets.items():
-        here: Any = words
-        for name in path[:-1]:
-            here = here[int(name)] if isinstance(here, tuple) else here.setdefault(name, {})
-        here[path[-1]] = {"literal": secret}
-    return {key: value for key, value in words.items() if value}
 
 
 def _changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:

@@ -141,7 +141,7 @@ def _readable(path: Path, target: Path) -> str:
 
 def _stanzas(path: Path) -> tuple[str, ...]:
     found = _SECTION.findall(path.read_text(encoding="utf-8", errors="replace"))
-    return tuple(dict.fromkeys(name for name in found if name != "global"))
+    return tuple(dict.fromkeys(name for name in found if name != "global" and name == name.strip()))
 
 
 def _answers(

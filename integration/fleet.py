@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -12,9 +13,11 @@ from pathlib import Path
 
 from integration.lab.native import NativeBarman, NativePgbackrest, native_barman, native_pgbackrest
 from integration.lab.postgres import PostgresServer
+from integration.lab.process import run
 from integration.lab.room import Room
 from integration.seed import BARMAN_OPTIONS, SERVER, STANZA, Pair, Seed
 
+PGWRAP = str(Path(sys.prefix) / "bin" / "pgwrap")
 STANZAS = 200
 SERVERS = 50
 STEP = timedelta(hours=1)
@@ -23,8 +26,8 @@ STEP = timedelta(hours=1)
 _HEAD = """\
 version: 1
 engines:
-  pgbackrest: {{config: {pgbackrest}}}
-  barman: {{config: {barman}, servers: {barman}.d, home: {home}}}
+  pgbackrest: {{config: {pgbackrest}, log_directory: {place}/log, lock_directory: {place}/pgbackrest/lock}}
+  barman: {{config: {barman}, servers: {place}/etc/barman.d, home: {home}, log_directory: {place}/log, run_as: {user}}}
 state: {state}
 repositories:
   local: {{path: {repository}}}
@@ -45,7 +48,8 @@ _SERVER = """\
     postgres: {{socket_directory: {sockets}, port: {port}, database: postgres, user: barman,
       streaming_user: streaming_barman}}
     backup: {{method: postgres}}
-    wal: {{delivery: stream, slot: barman}}
+    wal: {{delivery: stream, slot: {slot}}}
+    options: {{barman: {{path_prefix: {binaries}}}}}
 """
 
 
@@ -81,6 +85,8 @@ def grown_fleet(seed: Seed, pair: Pair, backups: int) -> Fleet:
         _copy_stanza(seed.repository(backups), pgbackrest.repository, name)
     for name in servers:
         _copy_server(seed, place, barman.home / name, backups // 2)
+    for name, server in stanzas.items():
+        _same_directory(server.data, server.data.with_name(name))
     spec = _write_spec(place, pgbackrest, barman, stanzas, servers)
     return Fleet(
         spec=spec,
@@ -192,6 +198,7 @@ def _write_spec(
     state = place.path / "state"
     state.mkdir()
     head = _HEAD.format(
+        place=place.path,
         pgbackrest=pgbackrest.config,
         barman=barman.config,
         home=barman.home,
@@ -201,12 +208,21 @@ def _write_spec(
     )
     spec = place.path / "pgwrap.yaml"
     spec.write_text(head + "".join((*_clusters(_STANZA, stanzas), *_clusters(_SERVER, servers))))
+    run((PGWRAP, "render", "--config", str(spec), "--to", "/"))
     return spec
 
 
 def _clusters(form: str, servers: Mapping[str, PostgresServer]) -> Iterator[str]:
     for name, server in servers.items():
-        yield form.format(name=name, data=server.data, sockets=server.sockets, port=server.port)
+        alone = len(servers) == 1  # else a spec that holds needs other names for the same directory and slot
+        yield form.format(
+            name=name,
+            data=server.data if alone else server.data.with_name(name),
+            slot="barman" if alone else name.replace("-", "_"),
+            sockets=server.sockets,
+            port=server.port,
+            binaries=server.room.machine.postgres_bin,
+        )
 
 
 def _copy_tree(source: Path, target: Path, copy: Callable[[str, str], object]) -> None:
@@ -224,6 +240,11 @@ def _chown_like(source: Path, target: Path) -> None:
     if os.geteuid() == 0:
         owner = source.stat()
         os.chown(target, owner.st_uid, owner.st_gid)
+
+
+def _same_directory(directory: Path, name: Path) -> None:
+    if not name.is_symlink():
+        name.symlink_to(directory)
 
 
 def _made(path: Path) -> Path:

@@ -23,8 +23,8 @@ APPLY = ("apply", "--yes", "--no-postgres", "--quiet")
 STOPPED = 62
 """pgBackRest read every option of `backup`, then found the stop file of this test."""
 ROOT = Path(__file__).parents[1]
-EVERY = int(os.environ.get("PGWRAP_KILL_EVERY", "1"))
-"""1: before every effect; more makes a coarser walk."""
+EVERY = int(os.environ.get("PGWRAP_KILL_EVERY", "13"))
+"""1: before every effect, which takes half an hour; more makes a coarser walk."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Engines that were configured by hand and run: their files become pgwrap's, and archiving and backups go on."""
+"""Engines that were configured by hand and run: imported, applied, and archiving and backups go on."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ path_prefix = {binaries}
 
 @pytest.fixture(scope="module")
 def by_hand(machine: Machine) -> Iterator[Estate]:
-    """Both engines run, with a backup each, and pgwrap had no part in it; only its spec is there."""
+    """Both engines run, with a backup each, and pgwrap had no part in it; nothing has a spec."""
     for engine in PAIR.values():
         if getattr(machine, engine) is None:
             pytest.skip(f"{engine} is not installed")
@@ -76,12 +76,27 @@ def by_hand(machine: Machine) -> Iterator[Estate]:
         made.barman.run("backup", BILLING)
         made.commit_and_archive(BILLING)
         wait_for_backups(made.barman, BILLING)
+        made.spec.unlink()
         yield made
 
 
 def backups(made: Estate, name: str) -> set[str]:
     """The ids of a cluster's backups."""
     return {backup["id"] for backup in cluster(status(made), name)["backups"]}
+
+
+def test_0_both_are_imported_into_one_spec(by_hand: Estate) -> None:
+    """All options are equal; what no native file can say is added by hand: where state is kept, and promises."""
+    directory = by_hand.room.path / "etc"
+    files = [directory / name for name in ("pgbackrest/pgbackrest.conf", "barman.conf", "barman.d/servers.conf")]
+    ran = by_hand.pgwrap("import", *map(str, files), "--write", str(by_hand.spec))
+    assert "options, all equal" in ran.stderr
+    imported = by_hand.spec.read_text()
+    assert "the night team's settings" in imported
+    more = f"state: {by_hand.room.path}/state\n"
+    by_hand.spec.write_text(imported + more)
+    by_hand.pgwrap("validate")
+    assert {cluster["name"] for cluster in status(by_hand)["result"]["clusters"]} == {ORDERS, BILLING}
 
 
 def test_1_the_files_are_nobodys_to_replace(by_hand: Estate) -> None:

@@ -13,9 +13,6 @@ from pgwrap.cli.session import Session, session
 from pgwrap.errors import EXIT_NO, Refused, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from pgwrap.domain.adoption import Adoption
     from pgwrap.domain.model import EngineKind
     from pgwrap.domain.native import NativeFile
     from pgwrap.errors import Problem
@@ -119,18 +116,17 @@ def _sources(
 
 
 def _spec(name: str, secrets_in: str | None, sources: tuple[Source, ...]) -> Spec:
-    from pgwrap.ops.importing import DraftedSpec, Spec
+    from pgwrap.ops.importing import Spec
     from pgwrap.spec.loader import load_text
     from pgwrap.spec.writing import write
 
     directory = None if secrets_in is None else os.path.abspath(secrets_in)  # noqa: PTH100 - a string in, a string out
     paths = ", ".join(file.path for source in sources for file in source.files)
 
-    def drafted(adoptions: Sequence[Adoption]) -> DraftedSpec:
-        draft = write(adoptions, directory, head=(f"Imported from {paths}.",))
-        return DraftedSpec(text=draft.text, secrets=draft.secrets)
-
-    return Spec(write=drafted, understand=lambda text: load_text(text, name))
+    return Spec(
+        write=lambda adoptions: write(adoptions, directory, head=(f"Imported from {paths}.",)),
+        understand=lambda text: load_text(text, name),
+    )
 
 
 def _advice(imported: Imported, sources: tuple[Source, ...], world: World) -> tuple[Problem, ...]:

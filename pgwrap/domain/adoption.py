@@ -28,3 +28,14 @@ class Adoption:
     """Secrets found in the files, by the path of the word, absent from the words until the secret has a place."""
     notices: tuple[Problem, ...] = ()
     """What the operator should know, each with its place in the native files."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DraftedSpec:
+    """Adoptions as the text of a spec, and the secrets that belong into files of their own."""
+
+    text: str = field(repr=False)
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """What each file is to hold, by its path; empty when the secrets stand in the text."""
+    literal: tuple[Path, ...] = ()
+    """The words that hold a secret itself."""

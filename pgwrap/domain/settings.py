@@ -164,3 +164,8 @@ _RULES: Final[Mapping[str, Callable[[str, str], bool]]] = {
     "archive_timeout": _often_enough,
     "synchronous_standby_names": _named_among,
 }
+
+
+def sql_literal(value: str) -> str:
+    """A setting's value as ALTER SYSTEM takes it; backslashes stand for themselves (standard_conforming_strings)."""
+    return "'" + value.replace("'", "''") + "'"

@@ -11,11 +11,11 @@ from pgwrap.domain.model import Cluster, EngineInstance, Fleet
 from pgwrap.domain.settings import setting_states, slot_states
 from pgwrap.errors import Problem
 from pgwrap.ops.asking import POSTGRES_DEADLINE, ask_postgres
-from pgwrap.ops.drift import Wanted, drift
+from pgwrap.ops.drift import Wanted, all_wanted, drift
 from pgwrap.ops.observing import results
 from pgwrap.ops.render import render_installations
 from pgwrap.ops.versions import VersionChoice
-from pgwrap.ops.world import World, by_instance, owned
+from pgwrap.ops.world import World, owned
 
 
 def diff(
@@ -28,19 +28,7 @@ def diff(
 ) -> tuple[FleetDrift, tuple[Problem, ...]]:
     """Every difference for `clusters`, and the spec's warnings; SpecError when the spec cannot be rendered."""
     rendered, warnings = render_installations(fleet, clusters, choices, world, secret=world.secret)
-    wanted = [
-        Wanted(
-            fleet=fleet,
-            instance=instance,
-            clusters=owned(tuple(cluster for cluster in clusters if cluster.engine == instance), world),
-            members=owned(members, world),
-            rendered=rendered[instance],
-            version=choices[instance].version,
-            user=world.user_for(members[0]),
-        )
-        for instance, members in by_instance(fleet.clusters).items()
-        if instance in rendered
-    ]
+    wanted = all_wanted(fleet, clusters, choices, rendered, world)
     with ThreadPoolExecutor(max_workers=max(4, len(wanted) + 1)) as pool:
         views = pool.submit(ask_postgres, clusters if postgres else (), world, POSTGRES_DEADLINE)
         comparing = [pool.submit(_installation, one, world) for one in wanted]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from pgwrap.domain.drift import FileDrift, FileState, InstallationDrift, masked, option_drifts, unified
@@ -13,7 +13,8 @@ from pgwrap.domain.plan import WriteFile
 from pgwrap.engines.port import Engine, EngineVersion, Rendered, RenderedFile
 from pgwrap.errors import PgwrapError
 from pgwrap.ops.installed import Installed, content, installed
-from pgwrap.ops.world import World
+from pgwrap.ops.versions import VersionChoice
+from pgwrap.ops.world import World, by_instance, owned
 
 HEADER = "# Made by pgwrap from "
 """How every file that pgwrap renders begins."""
@@ -42,6 +43,32 @@ class Wanted:
         """The files that hold one of the clusters."""
         names = {cluster.name for cluster in self.clusters}
         return tuple(file for file in self.rendered.files if names & {*file.clusters})
+
+
+def all_wanted(
+    fleet: Fleet,
+    clusters: tuple[Cluster, ...],
+    choices: Mapping[EngineInstance, VersionChoice],
+    rendered: Mapping[EngineInstance, Rendered],
+    world: World,
+    *,
+    brief: bool = False,
+) -> tuple[Wanted, ...]:
+    """What the spec says of each rendered installation, in the order of the spec, for those of `clusters` in it."""
+    return tuple(
+        Wanted(
+            fleet=fleet,
+            instance=instance,
+            clusters=owned(tuple(cluster for cluster in clusters if cluster.engine == instance), world),
+            members=owned(members, world),
+            rendered=rendered[instance],
+            version=choices[instance].version,
+            user=world.user_for(members[0]),
+            brief=brief,
+        )
+        for instance, members in by_instance(fleet.clusters).items()
+        if instance in rendered
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

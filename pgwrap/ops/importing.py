@@ -8,27 +8,19 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
-from pgwrap.domain.adoption import Adoption
+from pgwrap.domain.adoption import Adoption, DraftedSpec
 from pgwrap.domain.model import EngineInstance, EngineKind, Fleet, Secret
 from pgwrap.domain.moved import moved
 from pgwrap.domain.native import Difference, NativeFile, Reading, compare
 from pgwrap.engines.port import Engine, EngineVersion, RenderRequest
 from pgwrap.errors import Location, Problem, SpecError, UsageError
+from pgwrap.ops.installed import configuration_names
 from pgwrap.ops.world import World
 
 LARGEST_FILE = 4 << 20
 """Bytes of one native file: far beyond any that a person keeps."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DraftedSpec:
-    """A spec as text, and the secrets that belong into files of their own."""
-
-    text: str = field(repr=False)
-    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """What each file is to hold, by its path."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +102,7 @@ def read_installation(engine: Engine, world: World, instance: EngineInstance | N
     if main is None:
         return ()
     places = engine.places((main,), instance)
-    included = tuple(_included(places.include, world))
+    included = tuple(_included(places.include, engine.kind, world))
     places = engine.places((main, *included), instance)
     overrides = (_file(path, "override", world) for path in places.overrides)
     return (main, *included, *(file for file in overrides if file is not None))
@@ -123,13 +115,12 @@ def _file(path: str, role: str, world: World) -> NativeFile | None:
     return NativeFile(path=path, content=content, role="main" if role == "main" else "override")
 
 
-def _included(directory: str | None, world: World) -> Iterator[NativeFile]:
-    for name in world.files.entries(directory) if directory else ():
-        if name.endswith(".conf") and name != ".conf":
-            path = posixpath.join(directory or "", name)
-            content = world.files.read_bytes(path, LARGEST_FILE)
-            if content is not None:
-                yield NativeFile(path=path, content=content, role="include")
+def _included(directory: str | None, kind: EngineKind, world: World) -> Iterator[NativeFile]:
+    for name in configuration_names(world.files.entries(directory), kind) if directory else ():
+        path = posixpath.join(directory or "", name)
+        content = world.files.read_bytes(path, LARGEST_FILE)
+        if content is not None:
+            yield NativeFile(path=path, content=content, role="include")
 
 
 def by_engine(files: Iterable[NativeFile], world: World) -> dict[EngineKind, tuple[NativeFile, ...]]:

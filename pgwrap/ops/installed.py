@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -40,15 +41,13 @@ def installed(instance: EngineInstance, world: World, user: str | None) -> Insta
     places = engine.places((), instance)
     try:
         main = next(((path, content) for path in places.main if (content := reader.content(path)) is not None), None)
-        files = () if main is None else (NativeFile(path=main[0], content=main[1], role="main"),)
+        files: tuple[NativeFile, ...] = ()
+        if main is not None:
+            files = (NativeFile(path=main[0], content=main[1], role="main"),)
         places = engine.places(files, instance)
-        paths: list[tuple[str, Role]] = [(path, "include") for path in reader.configuration_files(places.include)]
-        paths += [(path, "override") for path in places.overrides]
-        found = ((path, role, reader.content(path)) for path, role in paths)
-        further = (
-            NativeFile(path=path, content=content, role=role) for path, role, content in found if content is not None
-        )
-        return Installed(places=places, files=(*files, *further))
+        files += reader.files(reader.configuration_files(places.include), "include")
+        places = engine.places(files, instance)
+        return Installed(places=places, files=files + reader.files(places.overrides, "override"))
     except PgwrapError as error:
         return Installed(places=places, problem=error.message)
 
@@ -56,6 +55,18 @@ def installed(instance: EngineInstance, world: World, user: str | None) -> Insta
 def content(path: str, instance: EngineInstance, world: World, user: str | None) -> bytes | None:
     """One file as the engine's host has it; None when it is not there. PgwrapError when that cannot be told."""
     return _Reader(instance=instance, world=world, user=user).content(path)
+
+
+def configuration_names(names: Iterable[str], kind: EngineKind) -> Iterator[str]:
+    """Those names in a directory of further files that the engine reads.
+
+    pgBackRest takes `.+\\.conf$` (src/config/parse.c), hidden or not; Barman globs `*.conf`, which skips hidden files
+    (config.py).
+    """
+    for name in names:
+        hidden = kind is EngineKind.BARMAN and name.startswith(".")
+        if name.endswith(_SUFFIX) and name != _SUFFIX and not hidden:
+            yield name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,15 +90,19 @@ class _Reader:
             return None
         return self._answer(outcome, path)
 
+    def files(self, paths: tuple[str, ...], role: Role) -> tuple[NativeFile, ...]:
+        """Those of the paths where there is a file."""
+        found = ((path, self.content(path)) for path in paths)
+        return tuple(
+            NativeFile(path=path, content=content, role=role) for path, content in found if content is not None
+        )
+
     def configuration_files(self, directory: str | None) -> tuple[str, ...]:
         """The paths of the `*.conf` files in a directory, by name."""
         if directory is None:
             return ()
-        names = self._names(directory)
-        # Barman globs, which skips hidden files (config.py); pgBackRest takes every name (src/config/parse.c).
-        hidden = () if self.instance.kind is EngineKind.PGBACKREST else (".",)
-        chosen = sorted(name for name in names if name.endswith(_SUFFIX) and not name.startswith(hidden))
-        return tuple(posixpath.join(directory, name) for name in chosen)
+        names = sorted(configuration_names(self._names(directory), self.instance.kind))
+        return tuple(posixpath.join(directory, name) for name in names)
 
     def _names(self, directory: str) -> tuple[str, ...]:
         if self.instance.host is None:

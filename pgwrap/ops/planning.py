@@ -27,16 +27,16 @@ from pgwrap.domain.plan import (
     Trial,
     WriteFile,
 )
-from pgwrap.domain.settings import SettingState, setting_states
+from pgwrap.domain.settings import SettingState, setting_states, sql_literal
 from pgwrap.engines.port import Engine, PreparationRequest, TrialRequest
 from pgwrap.errors import EngineFailed, UsageError
 from pgwrap.ops.asking import POSTGRES_DEADLINE, ask_postgres, connecting_user
-from pgwrap.ops.drift import Found, Wanted, drift, engine_files, role_of
+from pgwrap.ops.drift import Found, Wanted, all_wanted, drift, engine_files, role_of
 from pgwrap.ops.installed import READ_LIMIT
 from pgwrap.ops.records import Records
 from pgwrap.ops.render import render_installations
 from pgwrap.ops.versions import VersionChoice
-from pgwrap.ops.world import World, by_instance, owned
+from pgwrap.ops.world import World
 
 _BY_HAND_ONLY: Final = frozenset({"synchronous_standby_names"})
 """Settings that stop every commit when the engine is not restarted at the same moment."""
@@ -62,21 +62,10 @@ def make_plan(
     """All that is to be done for `clusters`, in order; EngineFailed when an engine refuses what would be written."""
     rendered, warnings = render_installations(fleet, clusters, choices, world, secret=world.secret)
     servers = ask_postgres(clusters if options.postgres else (), world, POSTGRES_DEADLINE)
-    parts = []
-    for instance, members in by_instance(fleet.clusters).items():
-        if instance in rendered:
-            wanted = Wanted(
-                fleet=fleet,
-                instance=instance,
-                clusters=owned(tuple(cluster for cluster in clusters if cluster.engine == instance), world),
-                members=owned(members, world),
-                rendered=rendered[instance],
-                version=choices[instance].version,
-                user=world.user_for(members[0]),
-                brief=True,
-            )
-            planner = _Planner(wanted=wanted, world=world, records=records, options=options, servers=servers)
-            parts.append(planner.plan())
+    parts = [
+        _Planner(wanted=wanted, world=world, records=records, options=options, servers=servers).plan()
+        for wanted in all_wanted(fleet, clusters, choices, rendered, world, brief=True)
+    ]
     return Plan(
         steps=tuple(step for part in parts for step in part.steps),
         objections=tuple(text for part in parts for text in part.objections),
@@ -391,14 +380,10 @@ def _psql(cluster: Cluster, settings: tuple[PostgresSetting, ...], world: World)
     argv += [f"--host={host}"] if host else []
     argv += [f"--username={target.user}"] if target.user else []
     argv.append(f"--dbname={target.connection_database}")
-    argv += [f"--command=alter system set {setting.name} = {_literal(setting.value)}" for setting in settings]
+    argv += [f"--command=alter system set {setting.name} = {sql_literal(setting.value)}" for setting in settings]
     argv.append("--command=select pg_reload_conf()")
     environment = [("PGSSLMODE", target.sslmode)] if target.sslmode else []
     environment += [("PGPASSWORD", world.secret(target.password))] if target.password else []
     return Command(
         argv=tuple(argv), run_as=connecting_user(cluster, world), deadline=30.0, environment=tuple(environment)
     )
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

@@ -16,6 +16,8 @@ Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | Non
 Pairs: TypeAlias = tuple[tuple[str, str], ...]
 """The type of a field that is an object of texts in JSON, such as a backup's annotations."""
 
+_AS_THEY_ARE = frozenset({bool, int, type(None)})
+
 
 @singledispatch
 def encode(value: object) -> Json:
@@ -92,8 +94,11 @@ def _members(kind: type) -> tuple[tuple[str, str, bool], ...]:
 
 
 def _field(value: object, *, pairs: bool) -> Json:
-    if value is None or value is True or value is False or type(value) is int:  # most values, and dispatch is slow
-        return value
+    kind = type(value)
+    if kind in _AS_THEY_ARE or (
+        isinstance(value, str) and kind is str and value.isascii()
+    ):  # most values, and dispatch is slow
+        return value  # type: ignore[return-value]
     if pairs:
         return encode(dict(value))  # type: ignore[call-overload]
     return encode(value)

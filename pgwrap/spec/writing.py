@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from pgwrap.domain.adoption import Adoption, DraftValue, Words
+from pgwrap.domain.adoption import Adoption, DraftedSpec, DraftValue, Words
 from pgwrap.domain.model import Path
 from pgwrap.spec.names import CONTROL
 from pgwrap.text.yaml_text import dump
@@ -21,18 +21,7 @@ _SILENT_STEPS = frozenset({"credentials", "encryption", "postgres", "repositorie
 _NOT_SAYABLE = re.compile("[^\t\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Draft:
-    """A spec as text, and the secrets that belong into files of their own."""
-
-    text: str = field(repr=False)
-    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """What each file is to hold, by its path; empty when the secrets stand in the text."""
-    literal: tuple[Path, ...] = ()
-    """The words that hold a secret itself."""
-
-
-def write(adoptions: Sequence[Adoption], secrets_in: str | None = None, head: Sequence[str] = ()) -> Draft:
+def write(adoptions: Sequence[Adoption], secrets_in: str | None = None, head: Sequence[str] = ()) -> DraftedSpec:
     """One spec of all adoptions; secrets go to files in the directory `secrets_in`, or stay in the text."""
     joined = _Joined()
     for adoption in adoptions:
@@ -42,7 +31,7 @@ def write(adoptions: Sequence[Adoption], secrets_in: str | None = None, head: Se
         _put(joined.root, path, _secret(path, secret, secrets_in, files))
     lines = [*(_comment(line) for line in head), *_mapping(joined.root, (), 0, joined.comments)]
     literal = () if secrets_in is not None else tuple(joined.secrets)
-    return Draft(text="\n".join(lines) + "\n", secrets=files, literal=literal)
+    return DraftedSpec(text="\n".join(lines) + "\n", secrets=files, literal=literal)
 
 
 @dataclass(slots=True)
@@ -104,12 +93,16 @@ def _moved(path: Path, renamed: Mapping[Path, str]) -> Path:
 
 def _put(words: Words, path: Path, value: DraftValue) -> None:
     *above, last = path
+    here: DraftValue = words
     for one in above:
-        inner = words.setdefault(one, {})
-        if not isinstance(inner, dict):
-            raise TypeError(f"{'.'.join(path)}: {one} is no mapping")
-        words = inner
-    words[last] = value
+        here = here[int(one)] if isinstance(here, tuple) else _mapping_at(here, path).setdefault(one, {})
+    _mapping_at(here, path)[last] = value
+
+
+def _mapping_at(value: DraftValue, path: Path) -> Words:
+    if not isinstance(value, dict):
+        raise TypeError(f"{'.'.join(path)} passes through what is no mapping")
+    return value
 
 
 def _secret(path: Path, secret: str, directory: str | None, files: dict[str, str]) -> DraftValue:

@@ -8,7 +8,7 @@ from pgwrap.domain.amounts import duration
 from pgwrap.domain.facts import Finding, FindingCode, PostgresView, Severity, worst
 from pgwrap.domain.objectives import newest_done
 from pgwrap.domain.plan import PostgresSetting
-from pgwrap.domain.settings import suffices
+from pgwrap.domain.settings import sql_literal, suffices
 from pgwrap.domain.verdicts import words
 from pgwrap.domain.verdicts.evidence import Evidence
 from pgwrap.domain.wal_status import setting, slots_of
@@ -154,7 +154,7 @@ def _archive_command(server: PostgresView, evidence: Evidence) -> Iterator[Findi
         code=FindingCode.ARCHIVE_COMMAND_DIFFERS,
         severity=Severity.CRITICAL if not actual.strip() and not library else Severity.WARNING,
         message=f"{shown}, not {wanted.value!r}{_likely(actual, evidence)}",
-        hint=words.psql(evidence.cluster, f"alter system set archive_command = {_literal(wanted.value)}")
+        hint=words.psql(evidence.cluster, f"alter system set archive_command = {sql_literal(wanted.value)}")
         + " and reload PostgreSQL",
     )
 
@@ -163,10 +163,6 @@ def _likely(actual: str, evidence: Evidence) -> str:
     if evidence.observation.engine in actual.lower():
         return f": it names {evidence.observation.engine}, but WAL may go to another place than the spec says"
     return f": it does not name {evidence.observation.engine}"
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
 
 
 def _slots(evidence: Evidence) -> Iterator[Finding]:

@@ -7,10 +7,9 @@ from typing import Final
 
 from pgwrap.domain.model import EngineInstance
 from pgwrap.domain.native import NativeFile
-from pgwrap.engines.barman.ini import RefusedFile
+from pgwrap.engines.barman.ini import RefusedFile, Sections, Variables
 from pgwrap.engines.barman.installation import ACTIVE_MODEL, AUTO_CONF, install
 from pgwrap.engines.barman.options import options
-from pgwrap.engines.barman.reading import MODEL_PREFIX, read
 from pgwrap.engines.barman.versions import NEWEST
 from pgwrap.engines.barman.words import DEFAULT_HOME
 from pgwrap.engines.port import EngineVersion, NativePlaces
@@ -29,16 +28,22 @@ def places(files: tuple[NativeFile, ...], instance: EngineInstance | None) -> Na
     main = (instance.config,) if instance is not None else _MAIN
     include = instance.include if instance is not None else None
     home = (instance.home if instance is not None else None) or DEFAULT_HOME
+    sections = _sections(files)
+    if sections is not None:
+        include = sections.text("barman", "configuration_files_directory") or None
+        home = sections.text("barman", "barman_home") or home
+    models = _active_models(sections, home) if sections is not None else ()
+    return NativePlaces(main=main, include=include, overrides=(f"{home}/{AUTO_CONF}", *models))
+
+
+def _sections(files: tuple[NativeFile, ...]) -> Sections | None:
+    """What the files hold; None where no Barman takes them."""
     for version in (NEWEST, _ONE_INTERPOLATION):
         try:
-            sections = install(files, version).sections if files else None
+            return install(files, version).sections if files else None
         except RefusedFile:
             continue
-        if sections is not None:
-            include = sections.text("barman", "configuration_files_directory") or None
-            home = sections.text("barman", "barman_home") or home
-        break
-    return NativePlaces(main=main, include=include, overrides=(f"{home}/{AUTO_CONF}", *_active_models(files)))
+    return None
 
 
 def recognises(file: NativeFile) -> bool:
@@ -50,12 +55,19 @@ def recognises(file: NativeFile) -> bool:
     return any(name in names for name in options() if "_" in name or name in ("conninfo", "archiver"))
 
 
-def _active_models(files: tuple[NativeFile, ...]) -> tuple[str, ...]:
-    """Where `barman config-switch` notes the active model of each server that was read."""
-    if not files:
-        return ()
-    servers = (view for view in read(files, NEWEST).views if view.subject)
+def _active_models(sections: Sections, home: str) -> tuple[str, ...]:
+    """Where `barman config-switch` notes the active model of each server: in its backup directory."""
+    servers = {name: {"name": name, "barman_home": home} for name in sections.names() if name != "barman"}
     directories = (
-        view.options["backup_directory"].values[0] for view in servers if not view.subject.startswith(MODEL_PREFIX)
+        _directory(sections, name, variables) or _directory(sections, "barman", variables) or f"{home}/{name}"
+        for name, variables in servers.items()
     )
     return tuple(f"{directory}/{ACTIVE_MODEL}" for directory in directories)
+
+
+def _directory(sections: Sections, section: str, variables: Variables) -> str | None:
+    """The backup directory that a section gives; one that Barman would refuse gives none."""
+    try:
+        return sections.text(section, "backup_directory", variables)
+    except RefusedFile:
+        return None

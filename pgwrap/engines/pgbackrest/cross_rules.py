@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from dataclasses import replace
 
@@ -32,6 +33,7 @@ def between(resolution: Resolution) -> None:
     _paths(resolution)
     _buckets(resolution)
     _endpoints(resolution)
+    _shared_keys(resolution)
     if resolution.rules.version >= _KEY_CHECK_TYPE:
         _host_keys(resolution)
 
@@ -161,6 +163,25 @@ def _check_address(resolution: Resolution, name: str, number: int) -> None:
     elif address.values[0].startswith("http://") and resolution.rules.version < _HTTP:
         message = "pgBackRest knows http from 2.58 on; before, it takes only https [029]"
         resolution.findings.refuse(message, address.place, key)
+
+
+def _shared_keys(resolution: Resolution) -> None:
+    """Azure's shared key is decoded when the repository is opened."""
+    for number in resolution.numbers["repo"]:
+        key = resolution.found.get(("repo-azure-key", number))
+        if key is None or ("repo-host", number) in resolution.found:
+            continue
+        if resolution.value("repo-azure-key-type", number) == "shared" and not _is_base64(key.values[0]):
+            message = "the shared key is not base64 [032]"
+            resolution.findings.refuse(message, key.place, f"repo{number}-azure-key")
+
+
+def _is_base64(text: str) -> bool:
+    try:
+        base64.b64decode(text, validate=True)
+    except ValueError:
+        return False
+    return True
 
 
 def _host_keys(resolution: Resolution) -> None:

@@ -154,9 +154,14 @@ def _comment(text: bytes) -> str:
 
 
 def stanzas(lines: Lines) -> Iterator[str]:
-    """The names that sections other than [global] give, each once, in the order of the files."""
+    """The names that sections other than [global] give, each once, in the order of the files.
+
+    Spaces belong to a section's name, and no stanza is called so: such a section is never read.
+    """
     yield from dict.fromkeys(
         name
         for header in lines.headers
-        if (name := header.section.partition(":")[0]) != "global" and header.section.count(":") < 2
+        if (name := header.section.partition(":")[0]) != "global"
+        and name == name.strip()
+        and header.section.count(":") < 2
     )

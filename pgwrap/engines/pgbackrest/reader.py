@@ -103,7 +103,7 @@ def _sections(lines: Lines, layers: Layers, known: Rules) -> None:
     for header in lines.headers:
         name, colon, command = header.section.partition(":")
         if header.section != header.section.strip() or name != name.strip():
-            message = "spaces belong to a section's name: this one is read only for a stanza named with them"
+            message = "spaces belong to a section's name: no stanza is called so, and this one is left out"
             layers.findings.remark(message, header.place, header.section)
         elif colon and command not in known.commands:
             message = "pgBackRest has no such command and ignores the section"

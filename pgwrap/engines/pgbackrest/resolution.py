@@ -130,7 +130,8 @@ def _take(resolution: Resolution, rule: Rule, number: int, given: Given, match: 
     if fault:
         resolution.findings.refuse(fault, given.places[-1], given.key)
         return
-    if rule.beta and resolution.value("beta") != "y":
+    beta = resolution.given.get(("beta", 1))
+    if rule.beta and (beta is None or beta.values != ("y",)):
         message = f"a trial of pgBackRest {resolution.rules.version}, which asks for beta=y [031]"
         resolution.findings.refuse(message, given.place, given.key)
         return

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 
 from pgwrap.domain.model import Cluster, Path, Secret
 from pgwrap.engines.pgbackrest.doubts import compression_doubts, hook_doubts, postgres_doubts, repository_doubts
 from pgwrap.engines.pgbackrest.limits import LIMITS
 from pgwrap.engines.pgbackrest.options import fault_in
-from pgwrap.engines.pgbackrest.repository import host_settings, policy_settings, store_settings
+from pgwrap.engines.pgbackrest.repository import block_is_available, host_settings, policy_settings, store_settings
 from pgwrap.engines.pgbackrest.settings import Setting, stanza_fault, unsafe
 from pgwrap.engines.pgbackrest.stanza import instance_settings, stanza_settings
 from pgwrap.engines.port import EngineVersion, Remark
+
+_BLOCK = re.compile(r"repo[0-9]+-block")
+"""As old as 2.45, where it asks for `beta`."""
 
 
 def review(cluster: Cluster, version: EngineVersion, newest: EngineVersion) -> tuple[Remark, ...]:
@@ -43,8 +47,9 @@ def _options(cluster: Cluster, version: EngineVersion) -> Iterator[Remark]:
     """Each option that would be written, against the option table of the version."""
     told = {(*cluster.spec_path, *limit.path) for limit in LIMITS if limit.applies(cluster, version)}
     own = _cluster_settings(cluster, version)
+    trial = block_is_available(cluster, version)
     for setting in own:
-        if setting.path not in told:
+        if setting.path not in told and not (trial and _BLOCK.fullmatch(setting.key)):
             yield from _faults(setting, version, stanza=True)
     for setting in instance_settings(cluster.engine):
         yield from _faults(setting, version, stanza=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import pytest
@@ -14,7 +13,7 @@ from pgwrap.domain.native import Difference, Effective, NativeFile, Reading, Vie
 from pgwrap.engines.pgbackrest.adapter import PgBackRest
 from pgwrap.engines.port import EngineVersion
 from pgwrap.errors import Location, SpecError
-from pgwrap.ops.importing import DraftedSpec, Imported, Source, Spec, adopt
+from pgwrap.ops.importing import Imported, Source, Spec, adopt
 from pgwrap.ops.world import World
 from pgwrap.spec.loader import load_text
 from pgwrap.spec.writing import write
@@ -61,14 +60,9 @@ def importing(engine: PgBackRest, text: str = TEXT) -> Imported:
         masked=lambda secret: secret.value[0],
         engines={EngineKind.PGBACKREST: lambda: engine},
     )
-
-    def drafted(adoptions: Sequence[Adoption]) -> DraftedSpec:
-        draft = write(adoptions)
-        return DraftedSpec(text=draft.text, secrets=draft.secrets)
-
     files = (NativeFile(path=MAIN, content=text.encode()),)
     source = Source(kind=EngineKind.PGBACKREST, files=files, version=VERSION)
-    return adopt((source,), Spec(write=drafted, understand=lambda written: load_text(written, "spec")), world)
+    return adopt((source,), Spec(write=write, understand=lambda written: load_text(written, "spec")), world)
 
 
 def test_words_that_say_the_same_are_kept() -> None:

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pgwrap.domain.adoption import Adoption, Words
+from pgwrap.domain.model import Secret
 from pgwrap.spec.loader import load_text
 from pgwrap.spec.writing import write
 from pgwrap.text.yaml_text import MappingNode, parse, plain
@@ -86,6 +87,16 @@ def test_secrets_go_into_files_of_their_own() -> None:
     assert encryption is not None
     assert encryption.passphrase is not None
     assert encryption.passphrase.value == ("hush: #1",)
+
+
+def test_a_secret_of_a_standby_finds_its_place_in_the_list() -> None:
+    """In the text, or in a file of its own."""
+    path = ("clusters", "main", "standbys", "0", "password")
+    words: Words = {"engine": "barman", "postgres": {"host": "a"}, "standbys": ({"host": "b"},)}
+    found = adoption("barman", clusters={"main": words}, secrets={path: "hush"})
+    (standby,) = load_text(write([found]).text, "spec").clusters[0].standbys
+    assert standby.password == Secret(kind="literal", value=("hush",))
+    assert dict(write([found], "/s").secrets) == {"/s/main-standbys-0-password": "hush\n"}
 
 
 def test_a_comment_cannot_become_a_word() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -18,6 +17,7 @@ from pgwrap.engines.barman.values import option_line
 from pgwrap.engines.port import EngineVersion, RenderRequest
 from pgwrap.errors import SpecError
 from pgwrap.spec.loader import load_file
+from pgwrap.spec.writing import write
 from pgwrap.text.yaml_text import dump
 
 CORPUS = Path(__file__).parents[3] / "recordings" / "corpus"
@@ -56,19 +56,8 @@ def adopted(text: str, main: str = MAIN, version: EngineVersion = NEW) -> Adopti
 
 def rendered(adoption: Adoption, version: EngineVersion, directory: Path) -> tuple[NativeFile, ...]:
     """The files that pgwrap writes for the adopted spec, once that was written down and loaded."""
-    words: dict[str, Any] = {
-        "version": 1,
-        "engines": {adoption.engine[0]: adoption.engine[1]},
-        "repositories": adoption.repositories,
-        "clusters": adoption.clusters,
-    }
-    for path, secret in adoption.secrets.items():
-        here: Any = words
-        for name in path[:-1]:
-            here = here[int(name)] if isinstance(here, tuple) else here.setdefault(name, {})
-        here[path[-1]] = {"literal": secret}
     spec = directory / "pgwrap.yaml"
-    spec.write_text(dump({key: value for key, value in words.items() if value}), encoding="utf-8")
+    spec.write_text(write([adoption]).text, encoding="utf-8")
     fleet = load_file(str(spec))
     (instance,) = (engine for engine in fleet.engines if engine.name == adoption.engine[0])
     request = RenderRequest(
@@ -77,7 +66,7 @@ def rendered(adoption: Adoption, version: EngineVersion, directory: Path) -> tup
     main, *servers = (file.write for file in Barman().render(request).files)
     return (
         NativeFile(path=main.path, content=main.text.encode()),
-        *(NativeFile(path=write.path, content=write.text.encode(), role="include") for write in servers),
+        *(NativeFile(path=file.path, content=file.text.encode(), role="include") for file in servers),
     )
 
 

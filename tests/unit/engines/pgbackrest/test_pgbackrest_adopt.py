@@ -17,7 +17,7 @@ from pgwrap.engines.port import EngineVersion, RenderRequest
 from pgwrap.spec.loader import load_text
 from pgwrap.spec.writing import write
 
-CORPUS = Path(__file__).parents[3] / "recordings/corpus/pgbackrest_conf"
+CORPUS = Path(__file__).parents[3] / "recordings/corpus"
 MAIN = "/etc/pgbackrest/pgbackrest.conf"
 VERSIONS = ("2.45", "2.55.1", "2.60.0")
 ENGINE = PgBackRest()
@@ -164,7 +164,7 @@ def test_a_whole_file_comes_back(version: str) -> None:
         "[global]\nlog-level-console=info\nrepo1-path=/r\n",
         "[global]\nrepo1-host=h\nrepo1-path=/elsewhere\nrepo1-retention-full=2\n[a]\npg1-path=/a\n",
         "[global]\nrepo1-type=gcs\nrepo1-gcs-bucket=b\nrepo1-gcs-key=/etc/key.json\nrepo1-path=/p\n[a]\npg1-path=/a\n",
-        "[global]\nrepo1-type=azure\nrepo1-azure-account=x\nrepo1-azure-container=c\nrepo1-azure-key=k\n[a]\npg1-path=/a\n",
+        "[global]\nrepo1-type=azure\nrepo1-azure-account=x\nrepo1-azure-container=c\nrepo1-azure-key=aw==\n[a]\npg1-path=/a\n",
         "[a]\npg1-path=/a\npg1-socket-path=@abstract\nbackup-standby=y\n[global]\nrepo1-path=/r\n",
         "[yes]\npg1-path=/a b/#c: {x}\n[global]\nrepo1-path=/null\n",
     ],
@@ -175,7 +175,7 @@ def test_odd_files_come_back(text: str) -> None:
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-@pytest.mark.parametrize("path", sorted(CORPUS.iterdir()), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", sorted(CORPUS.glob("pgbackrest_*/*.conf")), ids=lambda path: path.name)
 def test_files_from_the_field_come_back(path: Path, version: str) -> None:
     """Unless pgBackRest refuses them; `make corpus` asks pgBackRest itself."""
     if ENGINE.read(files(path.read_bytes()), EngineVersion.parse(version)).refusals:
