@@ -8,7 +8,21 @@ from typing import Annotated
 import typer
 
 from pgwrap import __version__
-from pgwrap.cli import backup, expire, hold, init, list_backups, render, retention, schema, status, streams, validate
+from pgwrap.cli import (
+    backup,
+    canary,
+    drill,
+    expire,
+    hold,
+    init,
+    list_backups,
+    render,
+    retention,
+    schema,
+    status,
+    streams,
+    validate,
+)
 
 app = typer.Typer(
     name="pgwrap",
@@ -51,6 +65,8 @@ for command in (
     hold.release,
     retention.retention,
     expire.expire,
+    drill.drill,
+    canary.canary,
 ):
     app.command()(command)
 app.command("list")(list_backups.list_backups)

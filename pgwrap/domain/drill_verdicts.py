@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from pgwrap.domain.amounts import duration
 from pgwrap.domain.amounts import moment as shown
-from pgwrap.domain.command import Failure, Outcome
+from pgwrap.domain.command import Outcome
 from pgwrap.domain.drill import Aim, Phase, Probe, ProbeName, ProbeVerdict
 from pgwrap.domain.drill_choice import Choice
 from pgwrap.domain.model import Assertion
@@ -68,9 +68,7 @@ def _where(log: RecoveryLog) -> str:
 def judge_amcheck(outcome: Outcome | None, major: int) -> Probe:
     """pg_amcheck over every table and B-tree; `outcome` None: it is not installed."""
     verdict, message = _amcheck(outcome, major)
-    return Probe(
-        name=ProbeName.AMCHECK, verdict=verdict, message=message, seconds=outcome.seconds if outcome else None
-    )
+    return Probe(name=ProbeName.AMCHECK, verdict=verdict, message=message, seconds=outcome.seconds if outcome else None)
 
 
 def _amcheck(outcome: Outcome | None, major: int) -> tuple[ProbeVerdict, str]:
@@ -235,7 +233,7 @@ def _canary(
     late = [row for row in rows or () if choice.target is not None and row.written_at > choice.target]
     if late:
         return FAILED, f"row {late[0].id} of {shown(late[0].written_at)} is there, written after the target"
-    if newest is not None and newest.id not in {row.id for row in rows or ()}:
+    if newest is not None and (newest.id, newest.written_at) not in {(row.id, row.written_at) for row in rows or ()}:
         return FAILED, f"row {newest.id}, committed by {shown(newest.confirmed_at)}, is not there"
     return PASSED, _canary_text(newest, marks, choice)
 
@@ -328,7 +326,7 @@ def blames_backup(outcome: Outcome) -> bool:
 
     A disk that ran full is this machine's affair.
     """
-    if outcome.failure in tuple(Failure) or outcome.exit_code is None or outcome.exit_code < 0:
+    if outcome.failure is not None or outcome.exit_code is None or outcome.exit_code < 0:
         return False
     text = outcome.text() + outcome.error_text()
     return "No space left on device" not in text and "Disk quota exceeded" not in text

@@ -19,6 +19,8 @@ from pgwrap.engines.barman.words import DEFAULT_HOME, backup_directory, owner
 from pgwrap.engines.port import (
     BackupJob,
     BackupRequest,
+    CopyJob,
+    CopyRequest,
     EngineVersion,
     ExpiryJob,
     ExpiryRequest,
@@ -121,3 +123,9 @@ class Barman:
     def backup(self, request: BackupRequest) -> BackupJob:
         """See backup.py."""
         return backup_job(request)
+
+    def copy(self, request: CopyRequest) -> Conversation[CopyJob]:
+        """See copy.py."""
+        from pgwrap.engines.barman.copy import copy  # noqa: PLC0415 - for drills alone
+
+        return copy(request)
