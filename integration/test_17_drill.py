@@ -1,4 +1,4 @@
-"""Restore drills of real backups: good ones, broken ones, interrupted ones; nothing is ever left behind or destroyed."""
+"""Restore drills of real backups: good, broken and interrupted ones; nothing is left behind, nothing destroyed."""
 
 from __future__ import annotations
 
@@ -56,6 +56,7 @@ def two(make_estate: MakeEstate) -> Estate:
     made = make_estate(PAIR)
     made.room.directory("drills")
     made.write_spec({name: WORDS.format(directory=drills_of(made)) for name in PAIR})
+    made.servers[BILLING].sql("create schema pgwrap authorization barman")
     for name in PAIR:
         made.pgwrap("canary", name)
         made.back_up(name)

@@ -48,7 +48,7 @@ def drill(
         typer.Option(
             "--target",
             metavar="latest|oldest|middle|random|TIME",
-            help="Recover to there. TIME has a zone: 2026-11-25T10:00:00Z. Default: the spec's drill.target, or latest.",
+            help="Recover to there; TIME as 2026-11-25T10:00:00Z. Default: the spec's drill.target, or latest.",
         ),
     ] = None,
     backup: Annotated[
@@ -180,9 +180,8 @@ def _wish(
         return Wish(aim=aims[text.lower()], backup=backup, repository=repository)
     moment = _moment(text)
     if moment > run.now:
-        raise UsageError(
-            f"the target {text} is still to come", hint="it is now " + run.now.isoformat(timespec="seconds")
-        )
+        now = run.now.isoformat(timespec="seconds")
+        raise UsageError(f"the target {text} is still to come", hint=f"it is now {now}")
     return Wish(aim=Aim.MOMENT, moment=moment, backup=backup, repository=repository)
 
 
@@ -193,9 +192,8 @@ def _moment(text: str) -> datetime:
         message = f"{text!r} is no target"
         raise UsageError(message, hint="latest, oldest, middle, random, or a time: 2026-11-25T10:00:00Z") from None
     if moment.tzinfo is None:
-        raise UsageError(
-            f"the target {text} has no time zone", hint=f"in UTC it is {text}Z; or add an offset: {text}+01:00"
-        )
+        hint = f"{text}Z is meant in UTC, {text}+01:00 an hour east of it"
+        raise UsageError(f"the target {text} has no time zone", hint=hint)
     return moment.astimezone(UTC)
 
 

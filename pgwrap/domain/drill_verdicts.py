@@ -31,11 +31,7 @@ def judge_start(log: RecoveryLog, choice: Choice, *, ready: bool) -> Probe:
 
 def _start(log: RecoveryLog, choice: Choice, *, ready: bool) -> tuple[ProbeVerdict, str]:
     if not ready:
-        if log.full:
-            return UNKNOWN, "the file system of the drill ran full: nothing is known of the backup"
-        if log.fatal:
-            return FAILED, f"PostgreSQL gave up: {log.fatal[0]}"
-        return UNKNOWN, "PostgreSQL did not answer, and its log does not say why"
+        return _silent(log)
     if choice.aim is Aim.NEWEST:
         return _newest(log, choice)
     if not log.stopped:
@@ -44,6 +40,14 @@ def _start(log: RecoveryLog, choice: Choice, *, ready: bool) -> tuple[ProbeVerdi
     if choice.target is not None and commit is not None and commit > choice.target:
         return FAILED, f"a transaction of {shown(commit)} was replayed, after the target {shown(choice.target)}"
     return PASSED, f"recovery stopped at its target; {_where(log)}"
+
+
+def _silent(log: RecoveryLog) -> tuple[ProbeVerdict, str]:
+    if log.full:
+        return UNKNOWN, "the file system of the drill ran full: nothing is known of the backup"
+    if log.fatal:
+        return FAILED, f"PostgreSQL gave up: {log.fatal[0]}"
+    return UNKNOWN, "PostgreSQL did not answer, and its log does not say why"
 
 
 def _newest(log: RecoveryLog, choice: Choice) -> tuple[ProbeVerdict, str]:

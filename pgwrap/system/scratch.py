@@ -78,23 +78,7 @@ class ScratchDirectories:
         """Whether the mark holds the claim's token and nobody holds its lock any more."""
         if not os.path.lexists(claim.path):
             return None
-        if claim.path in self._locks:
-            return False
-        try:
-            descriptor = os.open(Path(claim.path) / MARK, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
-        except FileNotFoundError:
-            return _is_bare(claim.path)
-        except OSError:
-            return False
-        try:
-            if os.read(descriptor, 200).decode(errors="replace") != claim.token:
-                return False
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        finally:
-            os.close(descriptor)
-        return True
+        return claim.path not in self._locks and _is_left(claim)
 
     def remove(self, claim: ScratchClaim) -> tuple[str, ...]:
         """End what runs in it, remove it, and look again. Refused for a directory that is not the claim's."""
@@ -149,6 +133,23 @@ def _private(path: str, owner: str | None) -> None:
     if owner is not None and os.geteuid() == 0:
         entry = pwd.getpwnam(owner)
         os.chown(directory, entry.pw_uid, entry.pw_gid)
+
+
+def _is_left(claim: ScratchClaim) -> bool:
+    """Whether the mark is this claim's and its maker dead."""
+    try:
+        descriptor = os.open(Path(claim.path) / MARK, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return _is_bare(claim.path)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return os.read(descriptor, 200).decode(errors="replace") == claim.token
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(descriptor)
 
 
 def _is_bare(path: str) -> bool:

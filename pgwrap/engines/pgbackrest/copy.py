@@ -22,7 +22,6 @@ _SET_ASIDE = (
     "--reset-db-include",
     "--reset-db-exclude",
     "--no-delta",
-    "--no-force",
     "--archive-mode=off",
     "--type=default",
 )
