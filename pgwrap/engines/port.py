@@ -256,6 +256,8 @@ class CopyRequest:
     """The directory under which every tablespace goes."""
     spool: str
     """For what the engine needs besides: locks, queues, staged files."""
+    timeline: int
+    """The one that the copy is to recover to."""
     run_as: str | None = None
     version: EngineVersion
     environment: tuple[tuple[str, str], ...] = ()
@@ -271,6 +273,8 @@ class CopyJob:
     """Raises EngineMissing, EngineTimeout, EngineFailed, Busy or OutputNotUnderstood when it was not done."""
     restore_command: str | None = None
     """What PostgreSQL is to fetch WAL with; None: what the engine wrote into the copy."""
+    unless_signalled: str | None = None
+    """The same where the engine left no recovery.signal, which pgwrap then adds (Barman, for all the WAL there is)."""
 
 
 class Engine(Protocol):

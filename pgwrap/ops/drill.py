@@ -301,14 +301,14 @@ class _Run:
         """Refused, with figures, where the copy has no room; where the engine does not tell its size, no check."""
         free = self.tools.scratch.free_bytes(parent)
         backup = self.choice.candidate.backup
+        data = backup.cluster_bytes or max(backup.copied_bytes or 0, backup.stored_bytes or 0)
         if backup.cluster_bytes is None:
-            self.tools.say("the engine does not tell the size of the cluster: whether there is room is not checked")
-            return
-        needed = backup.cluster_bytes + backup.cluster_bytes // 20 + MARGIN
+            self.tools.say(f"the engine does not tell the size of the cluster; it is taken to be {size(data)} at least")
+        needed = data + data // 20 + MARGIN
         if free < needed:
             raise Refused(
                 f"{parent} has {size(free)} free; a copy of backup {backup.id} needs {size(needed)} "
-                f"({size(backup.cluster_bytes)} of data, and room to run)",
+                f"({size(data)} of data, and room to run)",
                 hint="name a larger place with --directory, or in the spec's drill.directory",
                 cluster=self.cluster.name,
             )
@@ -360,6 +360,7 @@ class _Run:
             data=place.data,
             tablespaces=place.tablespaces,
             spool=place.spool,
+            timeline=candidate.timeline,
             run_as=self.user,
             version=self._version(),
             environment=environment,
@@ -395,11 +396,12 @@ class _Run:
     def _start(self, server: ScratchServer, control: ControlFile, job: CopyJob, found: _Evidence) -> None:
         """Recover and start the copy; look at it if it answers."""
         candidate = self.choice.candidate
+        added = self.tools.scratch.complete(server.place, self.user, signal=job.unless_signalled is not None)
         recovery = Recovery(
             aim=self.choice.aim,
             target=self.choice.target,
             timeline=candidate.timeline,
-            restore_command=job.restore_command,
+            restore_command=job.unless_signalled if added else job.restore_command,
         )
         self.tools.say("replaying WAL and starting PostgreSQL")
         server.configure()

@@ -90,6 +90,7 @@ class Looker:
                 "pg_dumpall",
                 *self.server.connection(),
                 *(f"--username={login.role}", "--no-password", "--schema-only", "--no-role-passwords"),
+                "--no-sync",
                 "--file=/dev/null",
             )
         )

@@ -124,6 +124,7 @@ class ScratchServer:
             ("port", str(PORT)),
             ("unix_socket_directories", self.place.sockets),
             ("unix_socket_permissions", "0700"),
+            ("external_pid_file", posixpath.join(self.place.sockets, "pid")),
             *_PRIVATE,
             *_CALM,
             ("min_wal_size", f"{2 * control.segment_size >> 20}MB"),
@@ -134,7 +135,6 @@ class ScratchServer:
 
 
 _PRIVATE = (
-    ("external_pid_file", ""),
     ("dynamic_shared_memory_type", "mmap"),  # all of it inside the data directory
     ("archive_mode", "off"),
     ("archive_command", ""),

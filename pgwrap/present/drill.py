@@ -59,23 +59,17 @@ def report_text(history: DrillHistory) -> str:
 
 def drill_text(drill: Drill) -> str:
     """What was restored, how long it took, and each probe's finding."""
-    return "".join(f"{harmless_line(line)}\n" for line in _lines(drill))
-
-
-def harmless_line(line: str) -> str:
-    """Made safe, with its indent."""
-    text = line.lstrip(" ")
-    return " " * (len(line) - len(text)) + "  ".join(harmless(part) for part in text.split("  "))
+    return "".join(f"{line}\n" for line in _lines(drill))
 
 
 def _lines(drill: Drill) -> Iterator[str]:
     kind = "negative control" if drill.control else "restore drill"
-    yield f"{drill.cluster}: {kind} of {moment(drill.started_at)}: {drill.severity.value}, {drill.message}"
+    yield harmless(f"{drill.cluster}: {kind} of {moment(drill.started_at)}: {drill.severity.value}, {drill.message}")
     for name, text in facts_of(drill):
-        yield f"  {name:<10}  {text}"
+        yield f"  {name:<8}  {harmless(text)}"
     for probe in drill.probes:
-        yield f"  {probe.verdict.value:<7}  {probe.name.value:<16}  {probe.message}"
-    yield from (f"  note: {note}" for note in drill.notes)
+        yield f"  {probe.verdict.value:<7}  {probe.name.value:<16}  {harmless(probe.message)}"
+    yield from (f"  note: {harmless(note)}" for note in drill.notes)
 
 
 def facts_of(drill: Drill) -> tuple[tuple[str, str], ...]:

@@ -200,6 +200,9 @@ class Scratch(Protocol):
     def remove(self, claim: ScratchClaim) -> tuple[str, ...]:
         """End every process in it and remove it; what is still there in spite of that, empty when nothing is."""
 
+    def complete(self, place: ScratchPlace, owner: str | None, *, signal: bool) -> bool:
+        """Make what an engine left out of a copy: pg_wal, and where `signal` recovery.signal; whether that was made."""
+
     def damage(self, path: str) -> None:
         """Spoil a page in the middle of a file of a scratch directory."""
 

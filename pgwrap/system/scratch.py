@@ -92,6 +92,20 @@ class ScratchDirectories:
         alive = tuple(f"process {process}" for process in _processes_of(claim))
         return alive + ((claim.path,) if os.path.lexists(claim.path) else ())
 
+    def complete(self, place: ScratchPlace, owner: str | None, *, signal: bool) -> bool:
+        """Barman 3.13 leaves pg_wal out of an incremental backup, and recovery.signal where it has copied all WAL."""
+        try:
+            if not os.path.lexists(f"{place.data}/pg_wal"):
+                _private(f"{place.data}/pg_wal", owner)
+            file = Path(place.data) / "recovery.signal"
+            if not signal or os.path.lexists(file):
+                return False
+            os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+            _give(file, owner)
+        except OSError as error:
+            raise _cannot("complete", place.path, error) from error
+        return True
+
     def damage(self, path: str) -> None:
         """Turn the line pointers and half the page in the middle of the file into their complement."""
         if not any(Path(path).is_relative_to(own) for own in self._locks):
@@ -130,9 +144,13 @@ def _place(path: str) -> ScratchPlace:
 def _private(path: str, owner: str | None) -> None:
     directory = Path(path)
     directory.mkdir(mode=0o700)
+    _give(directory, owner)
+
+
+def _give(path: Path, owner: str | None) -> None:
     if owner is not None and os.geteuid() == 0:
         entry = pwd.getpwnam(owner)
-        os.chown(directory, entry.pw_uid, entry.pw_gid)
+        os.chown(path, entry.pw_uid, entry.pw_gid, follow_symlinks=False)
 
 
 def _is_left(claim: ScratchClaim) -> bool:

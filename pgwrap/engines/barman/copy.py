@@ -23,6 +23,8 @@ _LOCAL_STAGING_SINCE: Final = EngineVersion((3, 11))
 _STAGING_SINCE: Final = EngineVersion((3, 15))
 _NOT_VALID: Final = "IS NOT VALID"
 """Barman restores a backup whose WAL is not complete with a warning and exit code 0."""
+_ALL_IS_COPIED: Final = "false"
+"""Without a target Barman copies the WAL into pg_wal itself: there is nowhere else to fetch any from."""
 _QUESTION_DEADLINE: Final = 60.0
 
 
@@ -43,6 +45,7 @@ def copy(request: CopyRequest) -> Generator[tuple[Command, ...], tuple[Outcome, 
             "recover" if request.version < _RESTORE_SINCE else "restore",
             "--no-get-wal",
             *_staging(request),
+            *_timeline(request),
             *(part for name, oid in tablespaces for part in ("--tablespace", f"{name}:{request.tablespaces}/{oid}")),
             *(cluster.engine_name, request.backup.id, request.data),
         ),
@@ -50,7 +53,7 @@ def copy(request: CopyRequest) -> Generator[tuple[Command, ...], tuple[Outcome, 
         environment=request.environment,
         deadline=request.deadline,
     )
-    return CopyJob(command=command, check=lambda outcome: _check(request, outcome))
+    return CopyJob(command=command, check=lambda ended: _check(request, ended), unless_signalled=_ALL_IS_COPIED)
 
 
 def _tablespaces(request: CopyRequest, outcome: Outcome) -> tuple[tuple[str, int], ...]:
@@ -78,6 +81,11 @@ def _tablespace(record: Record) -> tuple[str, int]:
     if name is None or oid is None:
         raise OutputNotUnderstood("Barman shows a tablespace without a name or number")
     return name, oid
+
+
+def _timeline(request: CopyRequest) -> tuple[str, ...]:
+    """Barman before 3.19 copies the WAL of another timeline only where it is named."""
+    return () if request.timeline == request.backup.timeline else ("--target-tli", str(request.timeline))
 
 
 def _staging(request: CopyRequest) -> tuple[str, ...]:

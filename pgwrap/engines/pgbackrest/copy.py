@@ -36,9 +36,11 @@ def copy(request: CopyRequest) -> CopyJob:
         f"--stanza={cluster.engine_name}",
         *_places(request),
     )
+    spool = f"--spool-path={request.spool}"
     command = Command(
         argv=(
             *program,
+            spool,
             f"--set={request.backup.id}",
             *_SET_ASIDE,
             f"--tablespace-map-all={request.tablespaces}",
@@ -50,7 +52,8 @@ def copy(request: CopyRequest) -> CopyJob:
         environment=request.environment,
         deadline=request.deadline,
     )
-    fetch = (*program, "--log-level-console=warn", "archive-get")
+    ahead = ("--archive-async", spool) if cluster.wal.asynchronous else ("--no-archive-async",)
+    fetch = (*program, *ahead, "--log-level-console=warn", "archive-get")
     quoted = " ".join(shlex.quote(word).replace("%", "%%") for word in fetch)
     return CopyJob(
         command=command,
@@ -66,7 +69,6 @@ def _places(request: CopyRequest) -> tuple[str, ...]:
         *repository,
         f"--pg1-path={request.data}",
         *_no_hosts(request.cluster),
-        f"--spool-path={request.spool}",
         f"--lock-path={request.spool}",
         "--log-level-file=off",
     )

@@ -104,11 +104,9 @@ def drills(found: tuple[Candidate, ...], count: int) -> list[tuple[str | None, s
     )
 )  # fmt: skip
 def test_coverage_tries_everything_once_before_anything_twice(drawn: list[tuple[int, str, int]]) -> None:
-    """Backup × repository × target, as far as a backup has the target."""
+    """Backup by repository by target, as far as a backup has the target."""
     found = tuple(candidate(number, place, timedelta(seconds=window)) for number, place, window in drawn)
-    all_there_are = {
-        (one.backup.repository, one.backup.id, aim) for one in found for aim in COVERED if one.takes(aim)
-    }
+    all_there_are = {(one.backup.repository, one.backup.id, aim) for one in found for aim in COVERED if one.takes(aim)}
     rounds = drills(found, 2 * len(all_there_are))
     assert all_there_are == set(rounds[: len(all_there_are)]) == set(rounds[len(all_there_are) :])
 
