@@ -197,8 +197,8 @@ def least_tested(found: tuple[Candidate, ...], history: Iterable[Tried], chance:
 
     candidate, aim = min(pairs, key=turn)
     last = turn((candidate, aim))[0]
-    since = "never tried" if last == _NEVER else f"tried last at {shown(last)}"
-    reason = f"coverage: {aim.value} of this backup was {since}, longer ago than any other"
+    since = "was never tried" if last == _NEVER else f"was tried last at {shown(last)}, longer ago than any other"
+    reason = f"coverage: {aim.value} of this backup {since}"
     return Choice(candidate=candidate, aim=aim, target=candidate.moment(aim, chance), reason=reason)
 
 

@@ -120,7 +120,7 @@ def drill(fleet: Fleet, cluster: Cluster, world: World, tools: Tools, options: D
         target=chosen.target if isinstance(chosen, Choice) else options.wish.moment,
         repository=options.wish.repository,
         backup=options.wish.backup,
-        reason=chosen.reason,
+        reason=chosen.reason if isinstance(chosen, Choice) else "",
     )
     if isinstance(chosen, Nothing):
         return _nothing(begun, chosen, observation, tools)
@@ -334,6 +334,7 @@ class _Run:
         server = ScratchServer(
             world=self.world,
             place=place,
+            scratch=self.tools.scratch,
             user=self.user,
             major=major,
             environment=environment,
@@ -407,9 +408,9 @@ class _Run:
         server.configure()
         started = server.start(control, recovery)
         log = read_recovery(self.tools.scratch.tail(server.place.log))
-        verdict = judge_start(log, self.choice, ready=started.succeeded)
+        verdict = judge_start(log, self.choice, ready=started.ready)
         found.probes.append(verdict)
-        if not started.succeeded:
+        if not started.ready:
             _LOG.info("the copy's log:\n%s", self.tools.scratch.tail(server.place.log))
             found.probes += not_reached(self.cluster, _LOOKS)
             return
@@ -432,10 +433,10 @@ class _Run:
         self.tools.scratch.damage(posixpath.join(server.place.data, victim))
         self.tools.say(f"damaged {victim} of the copy on purpose")
         again = server.start(control, None)
-        if not again.succeeded:
+        if not again.ready:
             message = "PostgreSQL does not start on the damaged copy"
             found.probes.append(Probe(name=ProbeName.START, verdict=ProbeVerdict.FAILED, message=message))
-        return again.succeeded
+        return again.ready
 
     def _looker(self, server: ScratchServer) -> Looker:
         return Looker(cluster=self.cluster, server=server, sql=self.tools.sql, deadline=self.options.look_deadline)

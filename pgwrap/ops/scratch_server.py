@@ -11,6 +11,7 @@ import posixpath
 import shlex
 from dataclasses import dataclass
 from datetime import datetime
+from time import monotonic, sleep
 
 from pgwrap.domain.command import Command, Outcome
 from pgwrap.domain.control_file import ControlFile, read_control_file
@@ -19,7 +20,7 @@ from pgwrap.domain.plan import WriteFile
 from pgwrap.domain.recovery_log import LINE_PREFIX
 from pgwrap.errors import EngineFailed, EngineMissing
 from pgwrap.ops.world import World
-from pgwrap.system.port import PostgresQuestion, ScratchPlace
+from pgwrap.system.port import PostgresQuestion, Scratch, ScratchPlace
 
 PORT = 5432
 """Of the socket's name: its directory is the drill's own, so no other server can have it."""
@@ -28,6 +29,8 @@ OLDEST_MAJOR = 12
 _SUMMARIZE_SINCE = 17
 _CONNECT = "local all all trust\n"
 _STOP_DEADLINE = 600.0
+_TICK = 0.05
+"""Seconds between two looks at a server that recovers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,11 +44,20 @@ class Recovery:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Started:
+    """Whether a server answers, and after how long that was known."""
+
+    ready: bool
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ScratchServer:
     """The server of one copy."""
 
     world: World
     place: ScratchPlace
+    scratch: Scratch
     user: str
     major: str
     environment: tuple[tuple[str, str], ...]
@@ -94,8 +106,21 @@ class ScratchServer:
         for name, text in (("postgresql.conf", note), ("pg_hba.conf", _CONNECT), ("pg_ident.conf", note)):
             self.world.files.write(WriteFile(path=posixpath.join(self.place.settings, name), text=text, mode=0o644))
 
-    def start(self, control: ControlFile, recovery: Recovery | None) -> Outcome:
+    def start(self, control: ControlFile, recovery: Recovery | None) -> Started:
         """Start it and wait until it answers, or gives up. `recovery` None: it has recovered before."""
+        began = monotonic()
+        ready = self._launch(control, recovery).succeeded and self._await(began + self.deadline)
+        return Started(ready=ready, seconds=monotonic() - began)
+
+    def _await(self, until: float) -> bool:
+        """Wait for the end of its recovery: pg_ctl returns at its beginning, where nobody may connect."""
+        while (status := self.scratch.server_status(self.place)) not in ("ready", None):
+            if monotonic() > until:
+                return False
+            sleep(_TICK)
+        return status == "ready"
+
+    def _launch(self, control: ControlFile, recovery: Recovery | None) -> Outcome:
         settings = (*self._settings(control), *(_recovery(recovery) if recovery else ()))
         options = shlex.join(part for name, value in settings for part in ("-c", f"{name}={value}"))
         return self.run(

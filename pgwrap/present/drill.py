@@ -76,7 +76,7 @@ def facts_of(drill: Drill) -> tuple[tuple[str, str], ...]:
     """What was restored and measured, name and text; what is not known is left out."""
     found = (
         ("backup", _backup(drill)),
-        ("target", f"{moment(drill.target) if drill.target else _AIMS[drill.aim]} ({drill.reason})"),
+        ("target", _target(drill)),
         ("reached", _reached(drill)),
         ("phases", ", ".join(f"{phase.name} {seconds(phase.seconds)}" for phase in drill.phases)),
         ("recovery", f"{seconds(drill.rto_seconds)} until it answered" if drill.rto_seconds is not None else ""),
@@ -84,6 +84,11 @@ def facts_of(drill: Drill) -> tuple[tuple[str, str], ...]:
         ("kept in", drill.kept or ""),
     )
     return tuple((name, text) for name, text in found if text)
+
+
+def _target(drill: Drill) -> str:
+    to = moment(drill.target) if drill.target else _AIMS[drill.aim]
+    return f"{to} ({drill.reason})" if drill.reason else to
 
 
 def _backup(drill: Drill) -> str:

@@ -206,5 +206,8 @@ class Scratch(Protocol):
     def damage(self, path: str) -> None:
         """Spoil a page in the middle of a file of a scratch directory."""
 
+    def server_status(self, place: ScratchPlace) -> str | None:
+        """How its PostgreSQL says it is: starting, standby, ready or stopping; None when it does not run."""
+
     def tail(self, path: str) -> str:
         """The end of a server's log; empty when there is none."""

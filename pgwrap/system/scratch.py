@@ -119,6 +119,16 @@ class ScratchDirectories:
             file.flush()
             os.fsync(file.fileno())
 
+    def server_status(self, place: ScratchPlace) -> str | None:
+        """The eighth line of postmaster.pid (src/include/utils/pidfile.h)."""
+        try:
+            lines = Path(place.data, "postmaster.pid").read_text(errors="replace").splitlines()
+        except OSError:
+            return None
+        if not lines or not lines[0].strip().isdecimal() or not Path("/proc", lines[0].strip()).exists():
+            return None
+        return lines[7].strip() if len(lines) > 7 else "starting"
+
     def tail(self, path: str) -> str:
         """The last few MiB of a log."""
         try:
