@@ -15,7 +15,7 @@ from pgwrap.engines.barman.envelope import messages_of, read_object
 from pgwrap.engines.barman.failures import check_ran, is_busy, reason
 from pgwrap.engines.barman.records import Record
 from pgwrap.engines.port import CopyJob, CopyRequest, EngineVersion
-from pgwrap.errors import Busy, EngineFailed, OutputNotUnderstood
+from pgwrap.errors import Busy, EngineFailed, EngineUnsupported, OutputNotUnderstood
 
 _RESTORE_SINCE: Final = EngineVersion((3, 12))
 """`recover` before."""
@@ -31,6 +31,9 @@ _QUESTION_DEADLINE: Final = 60.0
 def copy(request: CopyRequest) -> Generator[tuple[Command, ...], tuple[Outcome, ...], CopyJob]:
     """`barman recover`, `restore` from 3.12 on, with every tablespace mapped."""
     cluster = request.cluster
+    if request.backup.type == "snapshot":
+        message = "a snapshot is restored by its cloud provider's means, not into a directory"
+        raise EngineUnsupported(message, cluster=cluster.name)
     question = barman(
         cluster.engine,
         *("-f", "json", "show-backup", cluster.engine_name, request.backup.id),
