@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
@@ -17,10 +18,11 @@ import pytest
 
 from integration.conftest import MakeEstate
 from integration.lab.answers import cluster, status
-from integration.lab.estate import BILLING, ORDERS, Estate
+from integration.lab.estate import BILLING, ORDERS, Estate, search_path
 from integration.lab.process import Ran, processes_in, start
 
 PAIR = {ORDERS: "pgbackrest", BILLING: "barman"}
+PGWRAP = str(Path(sys.prefix) / "bin/pgwrap")
 BOTH = pytest.mark.parametrize("name", [ORDERS, BILLING])
 WORDS = """\
     objectives: {{rpo: 2h, rto: 1h, drill_age: 7d}}
@@ -267,8 +269,8 @@ def test_a_disk_that_runs_full_tells_nothing(two: Estate, name: str) -> None:
     """The drill is unknown, the place is clean."""
     with small_disk(two, 400) as place:
         running = start(
-            ("pgwrap", "drill", name, "--directory", str(place), "-o", "json"),
-            environment={"PGWRAP_CONFIG": str(two.spec), "PATH": os.environ["PATH"]},
+            (PGWRAP, "drill", name, "--directory", str(place), "-o", "json"),
+            environment={"PGWRAP_CONFIG": str(two.spec), "PATH": search_path(two.room.machine)},
         )
         wait_for(lambda: bool(list(place.glob("pgwrap-drill-*/data"))))
         ballast = place / "ballast"
@@ -297,8 +299,8 @@ def wait_for(condition: Any, seconds: float = 60.0) -> None:
 def interrupted(made: Estate, number: signal.Signals) -> tuple[int, str]:
     """A drill that gets a signal while its PostgreSQL runs; its exit code, and what it said."""
     running = start(
-        ("pgwrap", "drill", ORDERS),
-        environment={"PGWRAP_CONFIG": str(made.spec), "PATH": os.environ["PATH"]},
+        (PGWRAP, "drill", ORDERS),
+        environment={"PGWRAP_CONFIG": str(made.spec), "PATH": search_path(made.room.machine)},
     )
     wait_for(lambda: bool(list(drills_of(made).glob("pgwrap-drill-*/data/postmaster.pid"))))
     running.send_signal(number)
