@@ -10,7 +10,7 @@ import sys
 import time
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -267,25 +267,33 @@ def test_a_place_without_room_is_refused_with_figures(two: Estate, name: str) ->
 @BOTH
 def test_a_disk_that_runs_full_tells_nothing(two: Estate, name: str) -> None:
     """The drill is unknown, the place is clean."""
-    with small_disk(two, 400) as place:
-        running = start(
-            (PGWRAP, "drill", name, "--directory", str(place), "-o", "json"),
-            environment={"PGWRAP_CONFIG": str(two.spec), "PATH": search_path(two.room.machine)},
-        )
+    with small_disk(two, 400) as place, drilling(two, name, "--directory", str(place), "-o", "json") as running:
         wait_for(lambda: bool(list(place.glob("pgwrap-drill-*/data"))))
-        ballast = place / "ballast"
-        with ballast.open("wb") as file:
-            for size in (1 << 20, 1 << 12):
-                try:
-                    while True:
-                        file.write(bytes(size))
-                        file.flush()
-                except OSError:
-                    continue
+        fill(place / "ballast")
         stdout, _ = running.communicate(timeout=300)
         report = json.loads(stdout)["result"]
         assert (running.returncode, report["severity"]) == (1, "unknown"), stdout
         assert [path.name for path in place.iterdir()] == ["ballast"]
+
+
+def fill(path: Path) -> None:
+    """Write a file until its file system has no room left."""
+    with path.open("wb", buffering=0) as file:
+        for size in (1 << 20, 1 << 12):
+            with suppress(OSError):
+                while True:
+                    file.write(bytes(size))
+
+
+@contextmanager
+def drilling(made: Estate, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A drill that goes on meanwhile."""
+    environment = {"PGWRAP_CONFIG": str(made.spec), "PATH": search_path(made.room.machine)}
+    with start((PGWRAP, "drill", *arguments), environment=environment) as running:
+        try:
+            yield running
+        finally:
+            running.kill()
 
 
 def wait_for(condition: Any, seconds: float = 60.0) -> None:
@@ -298,14 +306,11 @@ def wait_for(condition: Any, seconds: float = 60.0) -> None:
 
 def interrupted(made: Estate, number: signal.Signals) -> tuple[int, str]:
     """A drill that gets a signal while its PostgreSQL runs; its exit code, and what it said."""
-    running = start(
-        (PGWRAP, "drill", ORDERS),
-        environment={"PGWRAP_CONFIG": str(made.spec), "PATH": search_path(made.room.machine)},
-    )
-    wait_for(lambda: bool(list(drills_of(made).glob("pgwrap-drill-*/data/postmaster.pid"))))
-    running.send_signal(number)
-    _, stderr = running.communicate(timeout=60)
-    return running.returncode, stderr.decode()
+    with drilling(made, ORDERS) as running:
+        wait_for(lambda: bool(list(drills_of(made).glob("pgwrap-drill-*/data/postmaster.pid"))))
+        running.send_signal(number)
+        _, stderr = running.communicate(timeout=120)
+        return running.returncode, stderr.decode()
 
 
 def test_an_interrupted_drill_leaves_nothing(two: Estate) -> None:
