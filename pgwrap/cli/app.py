@@ -11,8 +11,10 @@ from pgwrap import __version__
 from pgwrap.cli import (
     apply,
     backup,
+    canary,
     check,
     diff,
+    drill,
     eject,
     expire,
     hold,
@@ -75,6 +77,8 @@ for command in (
     hold.release,
     retention.retention,
     expire.expire,
+    drill.drill,
+    canary.canary,
 ):
     app.command()(command)
 app.command("import")(import_files.import_files)

@@ -411,6 +411,39 @@ class RestoreJob:
     notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopyRequest:
+    """A backup to restore into empty private directories, to try it out; never to where the original lies."""
+
+    cluster: Cluster
+    backup: Backup
+    repository: tuple[int, Repository] | None = None
+    data: str
+    tablespaces: str
+    """The directory under which every tablespace goes."""
+    spool: str
+    """For what the engine needs besides: locks, queues, staged files."""
+    timeline: int
+    """The one that the copy is to recover to."""
+    run_as: str | None = None
+    version: EngineVersion
+    environment: tuple[tuple[str, str], ...] = ()
+    deadline: float = 86400.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopyJob:
+    """A copy as data: what to run, how to see that it was done, and how the copy fetches WAL."""
+
+    command: Command
+    check: Callable[[Outcome], None]
+    """Raises EngineMissing, EngineTimeout, EngineFailed, Busy or OutputNotUnderstood when it was not done."""
+    restore_command: str | None = None
+    """What PostgreSQL is to fetch WAL with; None: what the engine wrote into the copy."""
+    unless_signalled: str | None = None
+    """The same where the engine left no recovery.signal, which pgwrap then adds (Barman, for all the WAL there is)."""
+
+
 class Engine(Protocol):
     """One backup engine, in every version pgwrap knows."""
 
@@ -525,3 +558,7 @@ class Engine(Protocol):
 
     def restore(self, request: RestoreRequest) -> RestoreJob:
         """How to restore a backup; raises EngineUnsupported for what this version cannot."""
+
+    def copy(self, request: CopyRequest) -> Conversation[CopyJob]:
+        """How to restore a backup into a private place, its WAL up to the newest; raises EngineUnsupported where this
+        cannot be done here, and as the engine's other commands do."""

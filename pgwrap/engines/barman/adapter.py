@@ -27,6 +27,8 @@ from pgwrap.engines.port import (
     BackupRequest,
     CheckRequest,
     CheckStep,
+    CopyJob,
+    CopyRequest,
     EngineVersion,
     ExpiryJob,
     ExpiryRequest,
@@ -225,3 +227,9 @@ class Barman:
         from pgwrap.engines.barman.restore import restore_job  # noqa: PLC0415 - for `restore` alone
 
         return restore_job(request)
+
+    def copy(self, request: CopyRequest) -> Conversation[CopyJob]:
+        """See copy.py."""
+        from pgwrap.engines.barman.copy import copy  # noqa: PLC0415 - for drills alone
+
+        return copy(request)
