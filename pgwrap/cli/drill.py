@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pgwrap.domain.drill import Drill, DrillHistory
     from pgwrap.domain.drill_choice import Wish
     from pgwrap.domain.model import Cluster, Fleet
-    from pgwrap.ops.drill import Tools
+    from pgwrap.ops.scratch_copy import Tools
 
 REPORT = "report"
 """As the first word it asks for kept drills instead of a new one."""
@@ -147,7 +147,7 @@ def _answer(run: Session, found: DrillHistory, one: Drill | None, output: Output
 
 
 def _tools(run: Session, fleet: Fleet) -> Tools:
-    from pgwrap.ops.drill import Tools
+    from pgwrap.ops.scratch_copy import Tools
     from pgwrap.system.database import PostgresDoorway
     from pgwrap.system.launch import Identity
     from pgwrap.system.scratch import ScratchDirectories

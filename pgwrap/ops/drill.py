@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import logging
 import posixpath
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from time import monotonic
 
-from pgwrap.domain.amounts import duration, size
+from pgwrap.domain.amounts import duration
 from pgwrap.domain.control_file import ControlFile
 from pgwrap.domain.drill import (
     Aim,
@@ -28,7 +28,6 @@ from pgwrap.domain.drill import (
     summary,
 )
 from pgwrap.domain.drill_choice import Choice, Nothing, Tried, Wish, candidates, choose, least_tested
-from pgwrap.domain.drill_record import from_data, to_data
 from pgwrap.domain.drill_verdicts import (
     CanaryMark,
     CanaryRow,
@@ -44,14 +43,17 @@ from pgwrap.domain.drill_verdicts import (
 from pgwrap.domain.facts import Observation, Severity
 from pgwrap.domain.model import Cluster, Fleet
 from pgwrap.domain.recovery_log import read_recovery
-from pgwrap.engines.port import CopyJob, CopyRequest, EngineVersion
-from pgwrap.errors import EngineMissing, EngineUnsupported, PgwrapError, Refused, UsageError
+from pgwrap.domain.restoring import RecoveryTarget
+from pgwrap.engines.port import CopyJob
+from pgwrap.errors import PgwrapError, UsageError
+from pgwrap.ops.drill_memory import keep_drill
 from pgwrap.ops.drill_probes import Login, Looker, checksums, not_reached
 from pgwrap.ops.observing import observed
 from pgwrap.ops.proofs import CommitCache, ProofReader
-from pgwrap.ops.scratch_server import OLDEST_MAJOR, Recovery, ScratchServer
+from pgwrap.ops.scratch_copy import ScratchCopy, Tools, major_of, sweep, user_for_copies
+from pgwrap.ops.scratch_server import ScratchServer
 from pgwrap.ops.world import World
-from pgwrap.system.port import MARK_VARIABLE, DrillEntry, Journal, Scratch, ScratchClaim, ScratchPlace, SqlDoor
+from pgwrap.system.port import Journal, ScratchClaim, ScratchPlace
 
 MARGIN = 256 << 20
 """Bytes that a started copy needs beside its data: WAL segments of its own, temporary files."""
@@ -81,26 +83,10 @@ class DrillOptions:
     look_deadline: float = 60.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tools:
-    """What a drill needs beside the world."""
-
-    journal: Journal
-    scratch: Scratch
-    sql: SqlDoor
-    clock: Callable[[], datetime]
-    chance: float
-    token: str
-    """Random; it names the directory and marks the processes."""
-    user: str
-    """Who runs pgwrap."""
-    say: Callable[[str], None]
-
-
 def drill(fleet: Fleet, cluster: Cluster, world: World, tools: Tools, options: DrillOptions) -> Drill:
     """Drill one cluster and keep the result; raises UsageError, Refused, EngineMissing or EngineUnsupported where a
     drill cannot begin. What goes wrong after that is in the result."""
-    user = _user(cluster, world, tools.user)
+    user = user_for_copies(cluster, world, tools.user)
     tools.journal.prepare()
     sweep(tools)
     began = tools.clock()
@@ -125,44 +111,6 @@ def drill(fleet: Fleet, cluster: Cluster, world: World, tools: Tools, options: D
     if isinstance(chosen, Nothing):
         return _nothing(begun, chosen, observation, tools)
     return _Run(cluster=cluster, world=world, tools=tools, options=options, choice=chosen, user=user).run(begun)
-
-
-def _user(cluster: Cluster, world: World, own: str) -> str:
-    if cluster.engine.host is not None:
-        message = f"{cluster.name}: its engine runs on {cluster.engine.host}, and a drill restores where the engine is"
-        raise EngineUnsupported(message, hint=f"run `pgwrap drill {cluster.name}` on {cluster.engine.host}")
-    user = world.user_for(cluster) or own
-    if user == "root":
-        message = f"{cluster.name}: PostgreSQL refuses to run as root"
-        raise UsageError(message, hint=f"say who its engine runs as: `run_as:` of cluster {cluster.name}")
-    if own not in (user, "root"):
-        message = f"{cluster.name}: a drill as {user} can be run, and ended in any event, by {user} or root alone"
-        raise UsageError(message, hint=f"run it as root, or: sudo -u {user} pgwrap drill {cluster.name}")
-    return user
-
-
-def sweep(tools: Tools) -> None:
-    """Remove what drills left behind that were killed: only what the journal claims, and whose mark proves it."""
-    for claim in tools.journal.claims():
-        state = tools.scratch.abandoned(claim)
-        if state is False:
-            continue
-        if state is True:
-            left = tools.scratch.remove(claim)
-            if left:
-                tools.say(f"a killed drill's remains could not be removed: {', '.join(left)}")
-                continue
-            tools.say(f"removed what the killed drill {claim.drill} had left in {claim.path}")
-        _end_killed(claim.drill, tools)
-        tools.journal.release(claim)
-
-
-def _end_killed(identifier: str, tools: Tools) -> None:
-    """Say of a drill that was killed that it was."""
-    for entry in tools.journal.drills():
-        if entry.id == identifier and entry.ended_at is None:
-            killed = from_data(entry.report)
-            keep_drill(replace(killed, ended_at=tools.clock(), message="it was killed before its end"), tools.journal)
 
 
 def _choose(
@@ -214,24 +162,6 @@ def _nothing(begun: Drill, nothing: Nothing, observation: Observation, tools: To
     return ended
 
 
-def keep_drill(drill: Drill, journal: Journal) -> None:
-    """Put it into the journal, in the place of what was kept under its id."""
-    journal.put_drill(
-        DrillEntry(
-            id=drill.id,
-            cluster=drill.cluster,
-            started_at=drill.started_at,
-            ended_at=drill.ended_at,
-            severity=drill.severity.value,
-            control=drill.control,
-            aim=drill.aim.value,
-            repository=drill.repository,
-            backup=drill.backup,
-            report=to_data(drill),
-        )
-    )
-
-
 @dataclass(slots=True, kw_only=True)
 class _Evidence:
     """What has been measured so far."""
@@ -255,13 +185,11 @@ class _Run:
 
     def run(self, begun: Drill) -> Drill:
         """Restore, start, look, stop, remove; the journal has it whatever happens."""
-        backup = self.choice.candidate.backup
-        major = self._major()
+        copy = self._copy()
         parent = self.options.directory or self.cluster.drill.directory or self.tools.scratch.default_parent()
-        self._require_room(parent)
-        claim = ScratchClaim(
-            path=posixpath.join(parent, f"pgwrap-drill-{self.tools.token}"), token=self.tools.token, drill=begun.id
-        )
+        copy.require_room(parent)
+        claim = copy.claim(parent, "drill", begun.id)
+        backup = copy.backup
         found = _Evidence(
             drill=replace(
                 begun,
@@ -269,7 +197,7 @@ class _Run:
                 backup_type=backup.type,
                 repository=backup.repository,
                 timeline=self.choice.candidate.timeline,
-                postgres_version=major,
+                postgres_version=copy.major,
                 cluster_bytes=backup.cluster_bytes,
                 notes=NOTES,
             )
@@ -277,7 +205,7 @@ class _Run:
         keep_drill(found.drill, self.tools.journal)
         try:
             with self._place(claim, found) as place:
-                self._drill(place, major, found)
+                self._drill(copy, place, found)
         except BaseException as error:
             found.probes.append(self._broken_off(error))
             raise
@@ -285,33 +213,6 @@ class _Run:
             found.drill = self._judged(found)
             keep_drill(found.drill, self.tools.journal)
         return found.drill
-
-    def _major(self) -> str:
-        major = self.choice.candidate.backup.postgres_version or ""
-        if not major.isdecimal() or int(major) < OLDEST_MAJOR:
-            message = f"a drill needs PostgreSQL {OLDEST_MAJOR} or later; this backup is of {major or 'unknown'}"
-            raise EngineUnsupported(message, cluster=self.cluster.name)
-        for program in ("pg_ctl", "pg_controldata"):
-            if self.world.programs.postgres(program, major) is None:
-                message = f"{program} of PostgreSQL {major} is not installed here: a restored copy cannot be started"
-                raise EngineMissing(message, hint=f"install PostgreSQL {major} on the host that drills")
-        return major
-
-    def _require_room(self, parent: str) -> None:
-        """Refused, with figures, where the copy has no room; where the engine does not tell its size, no check."""
-        free = self.tools.scratch.free_bytes(parent)
-        backup = self.choice.candidate.backup
-        data = backup.cluster_bytes or max(backup.copied_bytes or 0, backup.stored_bytes or 0)
-        if backup.cluster_bytes is None:
-            self.tools.say(f"the engine does not tell the size of the cluster; it is taken to be {size(data)} at least")
-        needed = data + data // 20 + MARGIN
-        if free < needed:
-            raise Refused(
-                f"{parent} has {size(free)} free; a copy of backup {backup.id} needs {size(needed)} "
-                f"({size(data)} of data, and room to run)",
-                hint="name a larger place with --directory, or in the spec's drill.directory",
-                cluster=self.cluster.name,
-            )
 
     @contextmanager
     def _place(self, claim: ScratchClaim, found: _Evidence) -> Iterator[ScratchPlace]:
@@ -329,47 +230,34 @@ class _Run:
                 if not left:
                     self.tools.journal.release(claim)
 
-    def _drill(self, place: ScratchPlace, major: str, found: _Evidence) -> None:
-        environment = ((MARK_VARIABLE, self.tools.token),)
-        server = ScratchServer(
+    def _copy(self) -> ScratchCopy:
+        """The copy to be made; raises where there can be none here."""
+        candidate = self.choice.candidate
+        return ScratchCopy(
+            cluster=self.cluster,
             world=self.world,
-            place=place,
-            scratch=self.tools.scratch,
+            tools=self.tools,
+            backup=candidate.backup,
+            timeline=candidate.timeline,
             user=self.user,
-            major=major,
-            environment=environment,
+            major=major_of(candidate.backup, self.world, self.cluster.name),
             deadline=self.options.deadline,
         )
-        job = self._restore(place, environment, found)
+
+    def _drill(self, copy: ScratchCopy, place: ScratchPlace, found: _Evidence) -> None:
+        job = self._restore(copy, place, found)
+        server = copy.server(place)
         control = self._control(server, found) if job is not None else None
         if job is None or control is None:
             found.probes += not_reached(self.cluster, (ProbeName.START, *_LOOKS))
             return
-        self._start(server, control, job, found)
+        self._start(copy, server, control, job, found)
 
-    def _restore(
-        self, place: ScratchPlace, environment: tuple[tuple[str, str], ...], found: _Evidence
-    ) -> CopyJob | None:
+    def _restore(self, copy: ScratchCopy, place: ScratchPlace, found: _Evidence) -> CopyJob | None:
         """Have the engine restore; None when it did not, and why is then a probe."""
-        candidate = self.choice.candidate
-        engine = self.world.engine(self.cluster.engine)
-        keyed = self.cluster.keyed_repositories()
-        request = CopyRequest(
-            cluster=self.cluster,
-            backup=candidate.backup,
-            repository=next((pair for pair in keyed if pair[1].name == candidate.backup.repository), None),
-            data=place.data,
-            tablespaces=place.tablespaces,
-            spool=place.spool,
-            timeline=candidate.timeline,
-            run_as=self.user,
-            version=self._version(),
-            environment=environment,
-            deadline=self.options.deadline,
-        )
-        self.tools.say(f"restoring {candidate.backup.id} into {place.path} ({self.choice.reason})")
+        self.tools.say(f"restoring {copy.backup.id} into {place.path} ({self.choice.reason})")
         try:
-            job = self.world.converse(engine.copy(request))
+            job = copy.job(place)
         except PgwrapError as error:
             found.probes.append(judge_restore(error.message, measured=False))
             return None
@@ -383,10 +271,6 @@ class _Run:
         found.probes.append(judge_restore(None, measured=True, seconds=outcome.seconds))
         return job
 
-    def _version(self) -> EngineVersion:
-        engine = self.world.engine(self.cluster.engine)
-        return self.world.converse(engine.version(self.cluster.engine, self.user))
-
     def _control(self, server: ScratchServer, found: _Evidence) -> ControlFile | None:
         try:
             return server.control_file()
@@ -394,19 +278,12 @@ class _Run:
             found.probes.append(judge_restore(error.message, measured=True))
             return None
 
-    def _start(self, server: ScratchServer, control: ControlFile, job: CopyJob, found: _Evidence) -> None:
+    def _start(
+        self, copy: ScratchCopy, server: ScratchServer, control: ControlFile, job: CopyJob, found: _Evidence
+    ) -> None:
         """Recover and start the copy; look at it if it answers."""
-        candidate = self.choice.candidate
-        added = self.tools.scratch.complete(server.place, self.user, signal=job.unless_signalled is not None)
-        recovery = Recovery(
-            aim=self.choice.aim,
-            target=self.choice.target,
-            timeline=candidate.timeline,
-            restore_command=job.unless_signalled if added else job.restore_command,
-        )
         self.tools.say("replaying WAL and starting PostgreSQL")
-        server.configure()
-        started = server.start(control, recovery)
+        started = copy.start(server, control, job, _target(self.choice))
         log = read_recovery(self.tools.scratch.tail(server.place.log))
         verdict = judge_start(log, self.choice, ready=started.ready)
         found.probes.append(verdict)
@@ -517,6 +394,13 @@ class _Run:
         )
         self.tools.say(f"{judged.severity.value}: {judged.message} ({_took(judged)})")
         return judged
+
+
+def _target(choice: Choice) -> RecoveryTarget:
+    """How far the copy recovers."""
+    if choice.target is not None:
+        return RecoveryTarget(kind="time", time=choice.target)
+    return RecoveryTarget(kind="immediate" if choice.aim is Aim.OLDEST else "latest")
 
 
 def _took(drill: Drill) -> str:

@@ -1,11 +1,13 @@
-"""What the journal remembers of drills, for status and reports. It writes nothing."""
+"""What the journal remembers of drills, for status and reports, and how a drill is put there."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime
 
 from pgwrap.domain.drill import Drill, DrillHistory, DrillMemory
-from pgwrap.domain.drill_record import from_data
+from pgwrap.domain.drill_record import from_data, to_data
 from pgwrap.domain.facts import DrillReport, Finding, FindingCode, Severity
 from pgwrap.domain.model import Cluster
 from pgwrap.errors import OutputNotUnderstood, PgwrapError
@@ -71,3 +73,29 @@ def _read(entries: Iterable[DrillEntry]) -> Iterable[Drill]:
             yield from_data(entry.report)
         except (KeyError, TypeError, ValueError) as error:
             raise OutputNotUnderstood(f"drill {entry.id} in the journal cannot be read: {error}") from error
+
+
+def keep_drill(drill: Drill, journal: Journal) -> None:
+    """Put it into the journal, in the place of what was kept under its id."""
+    journal.put_drill(
+        DrillEntry(
+            id=drill.id,
+            cluster=drill.cluster,
+            started_at=drill.started_at,
+            ended_at=drill.ended_at,
+            severity=drill.severity.value,
+            control=drill.control,
+            aim=drill.aim.value,
+            repository=drill.repository,
+            backup=drill.backup,
+            report=to_data(drill),
+        )
+    )
+
+
+def end_killed(identifier: str, journal: Journal, now: datetime) -> None:
+    """Say of a drill that was killed that it was."""
+    for entry in journal.drills():
+        if entry.id == identifier and entry.ended_at is None:
+            killed = from_data(entry.report)
+            keep_drill(replace(killed, ended_at=now, message="it was killed before its end"), journal)

@@ -10,14 +10,14 @@ from __future__ import annotations
 import posixpath
 import shlex
 from dataclasses import dataclass
-from datetime import datetime
 from time import monotonic, sleep
 
 from pgwrap.domain.command import Command, Outcome
 from pgwrap.domain.control_file import ControlFile, read_control_file
-from pgwrap.domain.drill import Aim
 from pgwrap.domain.plan import WriteFile
 from pgwrap.domain.recovery_log import LINE_PREFIX
+from pgwrap.domain.restoring import RecoveryTarget
+from pgwrap.domain.wal import Timeline
 from pgwrap.errors import EngineFailed, EngineMissing
 from pgwrap.ops.world import World
 from pgwrap.system.port import PostgresQuestion, Scratch, ScratchPlace
@@ -37,9 +37,8 @@ _TICK = 0.05
 class Recovery:
     """How far the copy recovers, and how it fetches WAL (None: as the engine wrote into it)."""
 
-    aim: Aim
-    target: datetime | None
-    timeline: int
+    target: RecoveryTarget
+    timeline: Timeline
     restore_command: str | None
 
 
@@ -190,18 +189,7 @@ _CALM = (
 
 
 def _recovery(recovery: Recovery) -> tuple[tuple[str, str], ...]:
-    fetch = () if recovery.restore_command is None else (("restore_command", recovery.restore_command),)
-    return (
-        *_target(recovery),
-        ("recovery_target_action", "promote"),
-        ("recovery_target_timeline", str(recovery.timeline)),
-        ("recovery_min_apply_delay", "0"),
-        *fetch,
-    )
-
-
-def _target(recovery: Recovery) -> tuple[tuple[str, str], ...]:
     """At most one target: PostgreSQL takes even an empty one for a second."""
-    if recovery.target is not None:
-        return (("recovery_target_time", recovery.target.isoformat(sep=" ", timespec="microseconds")),)
-    return (("recovery_target", "immediate"),) if recovery.aim is Aim.OLDEST else ()
+    fetch = () if recovery.restore_command is None else (("restore_command", recovery.restore_command),)
+    along = {"recovery_target_timeline": str(recovery.timeline), "recovery_min_apply_delay": "0"}
+    return (*(along | dict(recovery.target.settings(recovery.timeline))).items(), *fetch)
