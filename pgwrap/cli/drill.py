@@ -122,7 +122,7 @@ def drill(
             control=negative_control,
             deadline=timeout,
         )
-        done = try_out(fleet, cluster, run.world(), _tools(run, fleet), options)
+        done = try_out(fleet, cluster, run.world(), tools_for(run, fleet), options)
         _answer(run, DrillHistory(drills=(done,)), done, output, write)
         raise typer.Exit(exit_code(done))
 
@@ -146,7 +146,8 @@ def _answer(run: Session, found: DrillHistory, one: Drill | None, output: Output
         run.world().files.write(WriteFile(path=write, text=text, mode=0o640))
 
 
-def _tools(run: Session, fleet: Fleet) -> Tools:
+def tools_for(run: Session, fleet: Fleet) -> Tools:
+    """What copies in scratch places need."""
     from pgwrap.ops.scratch_copy import Tools
     from pgwrap.system.database import PostgresDoorway
     from pgwrap.system.launch import Identity

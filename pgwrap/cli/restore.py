@@ -51,8 +51,26 @@ def restore(
         typer.Argument(metavar="CLUSTER", help="The cluster, by its name in the spec.", autocompletion=cluster_names),
     ],
     directory: Annotated[
-        str, typer.Option("--directory", "-D", metavar="DIR", help="Where the data directory is to be: an empty place.")
-    ],
+        str | None,
+        typer.Option(
+            "--directory",
+            "-D",
+            metavar="DIR",
+            help="Where the data directory is to be: an empty place. With --only: the scratch copy's parent.",
+        ),
+    ] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--only",
+            metavar="DB[.SCHEMA[.TABLE]]",
+            help="Bring only this back, from a private copy, into --load-into. Repeatable within a database.",
+        ),
+    ] = None,
+    load_into: Annotated[
+        str | None,
+        typer.Option("--load-into", metavar="DSN", help="With --only: the database that takes it, without a password."),
+    ] = None,
     target_time: Annotated[
         str | None,
         typer.Option(
@@ -180,10 +198,15 @@ def restore(
     Refused, with the way out: a directory that is not empty, a running server, a target that cannot be reached,
     another cluster's directory, no room. Some refusals can be accepted by name with `--accept`.
 
+    With `--only` the copy is a private one: it is recovered to the target, what was named is dumped from it and loaded
+    into `--load-into` in one transaction, and the copy is removed. Nothing that is there is replaced.
+
     Exit 0 restored, or planned with nothing against it; 8 something stands against it.
     """
     with session("restore", output=output, verbose=verbose, quiet=quiet, log_file=log_file, spec_file=config) as run:
+        from pgwrap.cli.extraction import absolute, connection, extract, require_no_placement, selections
         from pgwrap.domain.choosing import Wanted
+        from pgwrap.ops.extraction import ExtractionOptions
         from pgwrap.ops.restore import carry_out, require_clear
         from pgwrap.ops.restore_planning import RestoreOptions, plan_restore
         from pgwrap.present.restore import plan_json, plan_text, result_json, result_text
@@ -191,10 +214,40 @@ def restore(
         fleet, world = run.fleet(), run.world()
         texts = {"time": target_time, "lsn": target_lsn, "xid": target_xid, "name": target_name}
         target = _target(run, texts, immediate=target_immediate)
+        target = _refined(target, target_timeline, target_action, exclusive=exclusive)
+        wanted = Wanted(engine=engine.value if engine else None, repository=repository, backup=backup)
+        if only:
+            placement = {
+                "--tablespace": tablespace,
+                "--tablespaces-in": tablespaces_in,
+                "--link-map": link_map,
+                "--link-all": link_all,
+                "--delta": delta,
+                "--replace": replace,
+                "--as standby": as_ is As.STANDBY,
+                "--primary-conninfo": primary_conninfo,
+                "--archive": archive,
+                "--fetch-wal": fetch_wal,
+                "--staging": staging,
+                "--ssh": ssh,
+                "--owner": owner,
+            }
+            require_no_placement(placement)
+            extraction = ExtractionOptions(
+                selections=selections(only),
+                load_into=connection(load_into),
+                target=target,
+                wanted=wanted,
+                directory=absolute(directory),
+                accept=_accepted(accept),
+                deadline=timeout,
+            )
+            extract(run, fleet, cluster, extraction, dry_run=dry_run, yes=yes)
+            return
         options = RestoreOptions(
-            directory=directory,
-            target=_refined(target, target_timeline, target_action, exclusive=exclusive),
-            wanted=Wanted(engine=engine.value if engine else None, repository=repository, backup=backup),
+            directory=_required(directory, load_into),
+            target=target,
+            wanted=wanted,
             tablespaces=_pairs("--tablespace", tablespace),
             tablespaces_in=tablespaces_in,
             links=tuple(_pairs("--link-map", link_map).items()),
@@ -226,6 +279,15 @@ def restore(
         finally:
             reporting.end()
         run.answer(result_json(result, run.now) if output is Output.JSON else result_text(result))
+
+
+def _required(directory: str | None, load_into: str | None) -> str:
+    """The place of an ordinary restore; UsageError without one."""
+    if load_into is not None:
+        raise UsageError("--load-into goes with --only", hint="--only shop.public.orders says what to bring back")
+    if directory is None:
+        raise UsageError("where to? --directory is missing", hint="name an empty place, or say --only and --load-into")
+    return directory
 
 
 def _target(run: Session, texts: Mapping[str, str | int | None], *, immediate: bool) -> RecoveryTarget:
