@@ -10,22 +10,16 @@ from collections.abc import Generator
 from typing import Final
 
 from pgwrap.domain.command import Command, Outcome
-from pgwrap.engines.barman.commands import barman
 from pgwrap.engines.barman.envelope import messages_of, read_object
 from pgwrap.engines.barman.failures import check_ran, is_busy, reason
-from pgwrap.engines.barman.records import Record
+from pgwrap.engines.barman.restore import NOT_VALID, RENAMED, tablespaces
 from pgwrap.engines.port import CopyJob, CopyRequest, EngineVersion
 from pgwrap.errors import Busy, EngineFailed, EngineUnsupported, OutputNotUnderstood
 
-_RESTORE_SINCE: Final = EngineVersion((3, 12))
-"""`recover` before."""
 _LOCAL_STAGING_SINCE: Final = EngineVersion((3, 11))
 _STAGING_SINCE: Final = EngineVersion((3, 15))
-_NOT_VALID: Final = "IS NOT VALID"
-"""Barman restores a backup whose WAL is not complete with a warning and exit code 0."""
 _ALL_IS_COPIED: Final = "false"
 """Without a target Barman copies the WAL into pg_wal itself: there is nowhere else to fetch any from."""
-_QUESTION_DEADLINE: Final = 60.0
 
 
 def copy(request: CopyRequest) -> Generator[tuple[Command, ...], tuple[Outcome, ...], CopyJob]:
@@ -34,22 +28,15 @@ def copy(request: CopyRequest) -> Generator[tuple[Command, ...], tuple[Outcome, 
     if request.backup.type == "snapshot":
         message = "a snapshot is restored by its cloud provider's means, not into a directory"
         raise EngineUnsupported(message, cluster=cluster.name)
-    question = barman(
-        cluster.engine,
-        *("-f", "json", "show-backup", cluster.engine_name, request.backup.id),
-        run_as=request.run_as,
-        deadline=_QUESTION_DEADLINE,
-    )
-    (outcome,) = yield (question,)
-    tablespaces = _tablespaces(request, outcome)
+    there = yield from tablespaces(cluster, request.backup, request.run_as)
     command = Command(
         argv=(
             *(cluster.engine.command, "-c", cluster.engine.config, "-f", "json"),
-            "recover" if request.version < _RESTORE_SINCE else "restore",
+            "recover" if request.version < RENAMED else "restore",
             "--no-get-wal",
             *_staging(request),
             *_timeline(request),
-            *(part for name, oid in tablespaces for part in ("--tablespace", f"{name}:{request.tablespaces}/{oid}")),
+            *(part for one in there for part in ("--tablespace", f"{one.name}:{request.tablespaces}/{one.oid}")),
             *(cluster.engine_name, request.backup.id, request.data),
         ),
         run_as=request.run_as,
@@ -57,33 +44,6 @@ def copy(request: CopyRequest) -> Generator[tuple[Command, ...], tuple[Outcome, 
         deadline=request.deadline,
     )
     return CopyJob(command=command, check=lambda ended: _check(request, ended), unless_signalled=_ALL_IS_COPIED)
-
-
-def _tablespaces(request: CopyRequest, outcome: Outcome) -> tuple[tuple[str, int], ...]:
-    """Name and number of each."""
-    check_ran(outcome)
-    name = request.cluster.engine_name
-    try:
-        shown = read_object(outcome.text()).record(name)
-    except OutputNotUnderstood:
-        if outcome.succeeded:
-            raise
-        shown = Record()
-    if shown.text("backup_id") != request.backup.id:
-        raise EngineFailed(
-            f"Barman does not show backup {request.backup.id}: {reason(outcome)}",
-            hint=f"try by hand: {outcome.command.quoted()}",
-            cluster=request.cluster.name,
-            engine_exit=outcome.exit_code,
-        )
-    return tuple(_tablespace(record) for record in shown.records("tablespaces"))
-
-
-def _tablespace(record: Record) -> tuple[str, int]:
-    name, oid = record.text("name"), record.integer("oid")
-    if name is None or oid is None:
-        raise OutputNotUnderstood("Barman shows a tablespace without a name or number")
-    return name, oid
 
 
 def _timeline(request: CopyRequest) -> tuple[str, ...]:
@@ -111,7 +71,7 @@ def _check(request: CopyRequest, outcome: Outcome) -> None:
     for text in messages.errors:
         if is_busy(text):
             raise Busy(text, hint="try again later", cluster=request.cluster.name)
-    doubts = [text for text in messages.warnings if _NOT_VALID in text]
+    doubts = [text for text in messages.warnings if NOT_VALID in text]
     if not outcome.succeeded or messages.errors or doubts:
         raise _failed(request, outcome, next(iter((*messages.errors, *doubts)), reason(outcome)))
 

@@ -19,19 +19,21 @@ from pgwrap.domain.restoring import PlannedSetting, Tablespace
 from pgwrap.engines.barman.commands import barman
 from pgwrap.engines.barman.envelope import console_messages, read_object, redacted
 from pgwrap.engines.barman.failures import check_ran, is_busy, reason
+from pgwrap.engines.barman.records import Record
 from pgwrap.engines.port import EngineVersion, Progress, RestoreJob, RestoreRequest
 from pgwrap.errors import Busy, EngineFailed, EngineUnsupported, OutputNotUnderstood
 
 _AUTO: Final = "postgresql.auto.conf"
 _WAL: Final = "barman_wal"
-_RENAMED: Final = EngineVersion((3, 12))
+RENAMED: Final = EngineVersion((3, 12))
 """`recover` is called `restore` from here on."""
 _ONE_STAGING: Final = EngineVersion((3, 15))
 """`--staging-path` takes the place of two options from here on."""
 _NEEDS_EMPTY: Final = EngineVersion((3, 15))
 _DELTA: Final = EngineVersion((3, 17))
 """`--delta-restore` came with 3.16 and worked from 3.17 on."""
-_NOT_VALID: Final = "IS NOT VALID"
+NOT_VALID: Final = "IS NOT VALID"
+"""Barman restores a backup whose WAL is not complete with this warning and exit code 0."""
 _DEADLINE: Final = 60.0
 
 
@@ -41,7 +43,7 @@ def restore_job(request: RestoreRequest) -> RestoreJob:
     cluster = request.cluster
     native = barman(
         cluster.engine,
-        "recover" if request.version < _RENAMED else "restore",
+        "recover" if request.version < RENAMED else "restore",
         *_options(request),
         *(cluster.engine_name, request.backup.id, request.directory),
         run_as=request.run_as,
@@ -188,7 +190,7 @@ def check(request: RestoreRequest, outcome: Outcome) -> tuple[str, ...]:
     check_ran(outcome)
     messages = console_messages(outcome.error_text())
     name = request.cluster.name
-    invalid = next((text for text in messages.warnings if _NOT_VALID in text), None)
+    invalid = next((text for text in messages.warnings if NOT_VALID in text), None)
     if outcome.succeeded and invalid is None and not messages.errors:
         return messages.warnings
     cause = invalid or next(iter(messages.errors), None) or reason(outcome)
@@ -211,13 +213,24 @@ def tablespaces(
     )
     (outcome,) = yield (command,)
     check_ran(outcome)
-    shown = read_object(outcome.text()).record(cluster.engine_name)
+    try:
+        shown = read_object(outcome.text()).record(cluster.engine_name)
+    except OutputNotUnderstood:
+        if outcome.succeeded:
+            raise
+        shown = Record()
     if shown.text("backup_id") != backup.id:
-        if not outcome.succeeded:
-            raise EngineFailed(f"Barman failed: {reason(outcome)}", cluster=cluster.name, engine_exit=outcome.exit_code)
-        raise OutputNotUnderstood(f"Barman tells nothing of backup {backup.id}", cluster=cluster.name)
-    return tuple(
-        Tablespace(name=name, oid=oid, location=location)
-        for one in shown.records("tablespaces")
-        if (name := one.text("name")) and (location := one.text("location")) and (oid := one.integer("oid")) is not None
-    )
+        raise EngineFailed(
+            f"Barman does not show backup {backup.id}: {reason(outcome)}",
+            hint=f"try by hand: {outcome.command.quoted()}",
+            cluster=cluster.name,
+            engine_exit=outcome.exit_code,
+        )
+    return tuple(_tablespace(one) for one in shown.records("tablespaces"))
+
+
+def _tablespace(record: Record) -> Tablespace:
+    name, oid, location = record.text("name"), record.integer("oid"), record.text("location")
+    if name is None or oid is None or location is None:
+        raise OutputNotUnderstood("Barman shows a tablespace without a name, number or place")
+    return Tablespace(name=name, oid=oid, location=location)
