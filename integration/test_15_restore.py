@@ -170,7 +170,14 @@ TARGETS: Mapping[str, tuple[Callable[[Past], tuple[str, ...]], str]] = {
 }
 
 
-@pytest.mark.parametrize("target", TARGETS)
+IN_EVERY_RUN = ("latest", "time on timeline 2", "lsn", "name", "xid, exclusive")
+"""The others are variants that the matrix runs."""
+
+
+@pytest.mark.parametrize(
+    "target",
+    [pytest.param(one, marks=() if one in IN_EVERY_RUN else pytest.mark.thorough) for one in TARGETS],
+)
 def test_a_target_is_reached_exactly(past: Past, where: PostgresServer, target: str) -> None:
     """All that was committed up to it is there, and nothing that was committed after it; nothing is archived."""
     arguments, expected = TARGETS[target]

@@ -35,7 +35,7 @@ def test_pg_dump_is_told_to_the_letter(typed: str, arguments: tuple[str, ...]) -
     """No name is a pattern; what has no quotes is folded, save the database's, which is no SQL."""
     selection = Selection.parse(typed)
     assert selection.arguments() == arguments
-    assert selection.database == typed.split(".")[0].strip('"')
+    assert selection.database == typed.split(".", maxsplit=1)[0].strip('"')
 
 
 @pytest.mark.parametrize("typed", ["", ".", "a.", "a..b", "a.b.c.d", '"', '""', 'a."b', "a\0b"])
