@@ -154,7 +154,10 @@ def newest_segment(made: Estate, name: str) -> Path:
 
 
 @BOTH
-@pytest.mark.parametrize("target", ["oldest", "middle", "random"])
+@pytest.mark.parametrize(
+    "target",
+    ["middle", pytest.param("oldest", marks=pytest.mark.thorough), pytest.param("random", marks=pytest.mark.thorough)],
+)
 def test_other_moments_pass(two: Estate, name: str, target: str) -> None:
     """The rows before the target are there, those after it are not."""
     with nothing_lost(two):

@@ -26,7 +26,12 @@ def _not_yet(clusters: tuple[Cluster, ...]) -> Iterable[Remark]:
     """Words that are pgwrap's own to act on, and that this version only reads."""
     for cluster in clusters:
         if cluster.schedule.entries:
-            yield _ignored(cluster, "schedule", "installs no timers yet", "cron or a systemd timer runs the backups")
+            yield _ignored(
+                cluster,
+                "schedule",
+                "installs no timers yet",
+                "cron or systemd timers run the backups; `pgwrap eject` writes timers for them",
+            )
 
 
 def _ignored(cluster: Cluster, word: str, what: str, hint: str) -> Remark:
