@@ -4,7 +4,7 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := help
 # Hundreds of tests start pgwrap: its own modules are compiled once, not each time.
 unexport PYTHONDONTWRITEBYTECODE
-# The scenarios on real engines run one after the other in one worker, the other tests beside them in the second.
+# A file of scenarios stays in one worker. What is marked thorough is left to the matrix: ARGS=--thorough runs it here.
 WORKERS := --numprocesses=2
 .PHONY: help demo test unit integration matrix oracle corpus bench lint docs wheel-test clean setup
 

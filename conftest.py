@@ -21,13 +21,28 @@ for _number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(_number, _ignore)
 
 
-class OneForTheEngines(LoadScopeScheduling):  # type: ignore[misc]
-    """One worker runs the scenarios, one after the other, for they share the machine; the others run what is left."""
+class LanesForTheEngines(LoadScopeScheduling):  # type: ignore[misc]
+    """The scenarios of a file stay together, one after the other; every other test goes wherever there is time."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return "engines" if nodeid.startswith("integration/") else nodeid
+        return nodeid.split("::", 1)[0] if nodeid.startswith("integration/") else nodeid
 
 
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> OneForTheEngines:
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LanesForTheEngines:
     """Used with `--numprocesses`, as `make test` does."""
-    return OneForTheEngines(config, log)
+    return LanesForTheEngines(config, log)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--thorough`, which `make matrix` says."""
+    parser.addoption("--thorough", action="store_true", help="run the tests marked thorough, too")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out, and say so, what is marked thorough, unless it is asked for or named."""
+    if config.getoption("thorough") or any("::" in argument for argument in config.args):
+        return
+    left_out = [item for item in items if item.get_closest_marker("thorough")]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]

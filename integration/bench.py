@@ -13,11 +13,11 @@ import platform
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
 
 from integration.bare import Calls, NoRound, calls_in, engine_commands, parallel_script, sequential_script
+from integration.bench_recovery import recovery_figures
+from integration.figures import Figure, Sample, Took
 from integration.fleet import PGWRAP, SERVERS, STANZAS, Fleet, grown_fleet, pair_fleet
 from integration.lab.machine import CHECKOUT, Machine, NothingToRun, discover
 from integration.lab.process import ProgramFailed, run
@@ -33,50 +33,6 @@ DEADLINE = 600.0
 MARKS = ("<!-- make bench: begin -->", "<!-- make bench: end -->")
 
 Contender = Callable[[], float]
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """What was measured, each time."""
-
-    values: tuple[float, ...]
-
-    @property
-    def median(self) -> float:
-        """The middle one."""
-        return median(self.values)
-
-    def text(self, unit: str, digits: int) -> str:
-        """`1.23 s (1.20-1.31)`."""
-        low, high = min(self.values), max(self.values)
-        return f"{self.median:.{digits}f} {unit} ({low:.{digits}f}-{high:.{digits}f})"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Took:
-    """Wall seconds, and CPU seconds of a command with all that it started."""
-
-    wall: Sample
-    cpu: Sample
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Figure:
-    """One promise: what was measured, against what, and whether it holds."""
-
-    name: str
-    limit: str
-    measured: str
-    against: str = ""
-    ratio: float | None = None
-    holds: bool | None
-    """None: told for the reader, nothing is promised."""
-
-    def cells(self) -> tuple[str, ...]:
-        """A row of the table."""
-        ratio = "" if self.ratio is None else f"{self.ratio:.2f}"
-        verdict = {True: "holds", False: "MISSED", None: ""}[self.holds]
-        return self.name, self.limit, self.measured, self.against, ratio, verdict
 
 
 HEADER = ("figure", "limit", "measured: median (range)", "compared with", "ratio", "verdict")
@@ -110,7 +66,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--write", type=Path, metavar="FILE", help="put the table between the marks in FILE")
     parser.add_argument("--repeat", type=int, default=5, metavar="N", help="measure everything N times (default 5)")
-    parser.add_argument("--only", choices=("help", "pair", "fleet"), help="measure one part")
+    parser.add_argument("--only", choices=("help", "pair", "fleet", "recovery"), help="measure one part")
     return parser.parse_args()
 
 
@@ -118,7 +74,10 @@ def measure(place: Room, repeat: int, only: str | None) -> Iterator[Figure]:
     """Everything, or one part."""
     if only in {None, "help"}:
         yield help_figure(max(repeat, HELP_RUNS))
-    if only == "help":
+    if only in {None, "recovery"}:
+        say("restore and drill of a gigabyte, against the engines' own restore")
+        yield from recovery_figures(place.machine, repeat)
+    if only in {"help", "recovery"}:
         return
     say("the seed: real backups of both engines (made once, then kept in .cache/bench)")
     seed = plant(place)

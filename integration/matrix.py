@@ -28,8 +28,8 @@ MIRROR = os.environ.get("PGWRAP_MATRIX_MIRROR", "http://deb.debian.org/debian")
 INCLUDE = "ca-certificates,git,make"
 PLACE = "srv/pgwrap"
 """Where the checkout stands in each root."""
-WORKERS = ("--numprocesses=2",)
-"""As in `make test`: the scenarios one after the other, the other tests beside them."""
+WORKERS = ("--numprocesses=2", "--thorough")
+"""As in `make test`, and all that is left out there."""
 OPERATOR = "dba"
 """An ordinary user who runs the demo with the packages that are there."""
 CERTIFICATES = "etc/ssl/certs/ca-certificates.crt"
@@ -184,7 +184,9 @@ def summary(generation: Generation) -> str:
 def run_tests(generation: Generation, arguments: tuple[str, ...]) -> tuple[bool, str]:
     """All tests, offline: whether they pass, and pytest's count and time."""
     before = generation.log.stat().st_size
-    exit_code = generation.run(".venv/bin/python", "-m", "pytest", *WORKERS, "integration", "tests", *arguments)
+    exit_code = generation.run(
+        ".venv/bin/python", "-m", "pytest", *WORKERS, "integration", "tests", *arguments, deadline=5400
+    )
     text = generation.log.read_bytes()[before:].decode(errors="replace")
     closing = CLOSING_LINE.search(text)
     told = f"{closing[1]} in {float(closing[2]):.0f} s" if closing else f"pytest ended with {exit_code}"

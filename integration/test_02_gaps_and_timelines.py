@@ -92,8 +92,11 @@ def _promote(made: Estate, name: str) -> None:
 
 
 def test_no_backup_since_the_upgrade(orders: Estate) -> None:
-    """After stanza-upgrade the old backups are listed, but none is of the cluster that runs now: that is said."""
+    """`pgwrap apply` leaves it to a person to say that it is no stranger's; the old backups are listed then, but none is
+    of the cluster that runs now: that is said."""
     _replace_cluster(orders)
+    ran = orders.pgwrap("apply", ORDERS, "--yes", check=False)
+    assert "another cluster runs there" in ran.stdout + ran.stderr
     orders.pgbackrest.run(f"--stanza={ORDERS}", "stanza-upgrade")
     orders.commit_and_archive(ORDERS)
     entry = cluster(status(orders), ORDERS)

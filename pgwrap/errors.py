@@ -6,7 +6,8 @@ PgwrapError                 exit  slug
 ├── EngineMissing              4  engine-missing
 ├── EngineUnsupported          4  engine-unsupported
 ├── EngineFailed               5  engine-failed         carries the engine's own exit code
-│   └── EngineTimeout          5  engine-timeout
+│   ├── EngineTimeout          5  engine-timeout
+│   └── HookFailed             5  hook-failed
 ├── OutputNotUnderstood        6  output-not-understood
 ├── Busy                       7  busy
 ├── Refused                    8  refused
@@ -117,6 +118,12 @@ class EngineTimeout(EngineFailed):
     """The engine did not answer before its deadline and was stopped."""
 
     slug = "engine-timeout"
+
+
+class HookFailed(EngineFailed):
+    """A program of the spec's `hooks:` failed; `engine_exit` is its exit code."""
+
+    slug = "hook-failed"
 
 
 class OutputNotUnderstood(PgwrapError):

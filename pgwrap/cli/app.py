@@ -11,7 +11,10 @@ from pgwrap import __version__
 from pgwrap.cli import (
     apply,
     backup,
+    canary,
+    check,
     diff,
+    drill,
     eject,
     expire,
     hold,
@@ -19,11 +22,13 @@ from pgwrap.cli import (
     init,
     list_backups,
     render,
+    restore,
     retention,
     schema,
     status,
     streams,
     validate,
+    verify,
 )
 
 app = typer.Typer(
@@ -66,14 +71,19 @@ for command in (
     apply.apply,
     eject.eject,
     backup.backup,
+    verify.verify,
+    restore.restore,
     hold.hold,
     hold.release,
     retention.retention,
     expire.expire,
+    drill.drill,
+    canary.canary,
 ):
     app.command()(command)
 app.command("import")(import_files.import_files)
 app.command("list")(list_backups.list_backups)
+app.command(cls=status.StatusCommand)(check.check)
 app.command(cls=status.StatusCommand)(status.status)
 
 

@@ -18,13 +18,16 @@ class Subject(StrEnum):
     STATUS = "status"
     LIST = "list"
     RETENTION = "retention"
+    BACKUP = "backup"
+    VERIFY = "verify"
+    CHECK = "check"
 
 
 def schema(
     subject: Annotated[
         Subject,
         typer.Argument(
-            metavar="spec|status|list|retention",
+            metavar="spec|status|list|retention|backup|verify|check",
             help="spec: for your editor. The others: of that command's `-o json`.",
         ),
     ] = Subject.SPEC,
@@ -37,10 +40,8 @@ def schema(
     with session("schema") as run:
         if subject is Subject.SPEC:
             from pgwrap.spec.json_schema import spec_schema as document
-        elif subject is Subject.STATUS:
-            from pgwrap.present.schema import status_schema as document
-        elif subject is Subject.LIST:
-            from pgwrap.present.schema import list_schema as document
         else:
-            from pgwrap.present.schema import retention_schema as document
+            from pgwrap.present import schema as schemas
+
+            document = schemas.SCHEMAS[subject.value]
         run.answer(json.dumps(document(), indent=2, ensure_ascii=False))

@@ -23,6 +23,7 @@ from pgwrap.errors import EXIT_BUG, Interrupted, PgwrapError, SpecError, UsageEr
 if TYPE_CHECKING:
     from pgwrap.domain.model import Cluster, Fleet
     from pgwrap.ops.world import World
+    from pgwrap.system.port import Journal
     from pgwrap.system.process import ProcessRunner, Waiting
     from pgwrap.system.redaction import Redactor
 
@@ -115,6 +116,7 @@ class Session:
             secret=SecretResolver(runner=runner, redactor=self.redactor(), environment=os.environ),
             masked=masked,
             engines=ENGINES,
+            journal=journal_of,
             zone=local_zone(),
         )
 
@@ -142,6 +144,13 @@ class Session:
         """Stop every child that is still running."""
         if self.runner is not None:
             self.runner.stop_all()
+
+
+def journal_of(state: str) -> Journal:
+    """The journal in a state directory; SQLite is loaded only where there is one, or is to be."""
+    from pgwrap.system.journal import SqliteJournal
+
+    return SqliteJournal(state=state)
 
 
 @contextmanager

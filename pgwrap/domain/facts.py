@@ -382,11 +382,19 @@ class ScheduleEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DrillReport:
-    """The newest drill of the cluster."""
+    """The newest drill of the cluster, and when one passed last."""
 
     at: datetime
     severity: Severity
     message: str
+    passed_at: datetime | None = None
+    """When the newest drill that passed began; None: none ever did."""
+    rto_seconds: float | None = None
+    """What its restore, replay and start took together."""
+    rpo_seconds: float | None = None
+    """By its canary, at most so much would have been lost."""
+    backup: str | None = None
+    repository: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -99,13 +99,14 @@ def _rpo(grounds: Grounds) -> float | None:
     return grounds.wal.lag_seconds
 
 
-def _rto(_grounds: Grounds) -> float | None:
-    """Only a restore measures it."""
-    return None
+def _rto(grounds: Grounds) -> float | None:
+    """Only a restore measures it: the newest drill's."""
+    return None if grounds.last_drill is None else grounds.last_drill.rto_seconds
 
 
 def _drill_age(grounds: Grounds) -> float | None:
-    return None if grounds.last_drill is None else _age(grounds.last_drill.at, grounds.now)
+    """Since one that passed: a drill that failed keeps no promise."""
+    return None if grounds.last_drill is None else _age(grounds.last_drill.passed_at, grounds.now)
 
 
 _RULES: dict[ObjectiveName, _Rule] = {

@@ -10,13 +10,17 @@ from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     from pgwrap.domain.adoption import Adoption
+    from pgwrap.domain.checking import Check, Place
     from pgwrap.domain.command import Command, Conversation, Outcome
     from pgwrap.domain.facts import Backup, BackupType, Held, Observation, PostgresView
     from pgwrap.domain.handover import Handover
     from pgwrap.domain.model import Cluster, EngineInstance, EngineKind, Path, Repository, Secret
     from pgwrap.domain.native import NativeFile, Reading
     from pgwrap.domain.plan import ClusterSettings, Step, Trial, WriteFile
+    from pgwrap.domain.restoring import PlacedTablespace, PlannedSetting, RecoveryTarget, Tablespace
     from pgwrap.domain.retention import Announced, Forecast
+    from pgwrap.domain.verification import Examined
+    from pgwrap.domain.wal import Timeline
 
 _DIGITS = re.compile(r"\d+(?:\.\d+)*")
 
@@ -149,6 +153,10 @@ class BackupRequest:
     cluster: Cluster
     type: Literal["full", "differential", "incremental"]
     repository: tuple[int, Repository] | None = None
+    annotations: tuple[tuple[str, str], ...] = ()
+    """To be kept with the backup (pgBackRest)."""
+    name: str | None = None
+    """What the backup may be called besides its id (Barman)."""
     run_as: str | None = None
     version: EngineVersion
     deadline: float = 86400.0
@@ -176,12 +184,86 @@ class BackupResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NotHere:
+    """No backup was taken because this is not the node to take it on; nothing failed."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settling:
+    """How to bring a backup that waits for its last WAL to its end: commands, one after the other, asked repeatedly."""
+
+    commands: tuple[Command, ...]
+    settled: Callable[[Outcome], bool]
+    """Whether the backup is done, from the last command's outcome; raises as the engine's other commands do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BackupJob:
     """A backup as data: what to run, how to read a line of its output, how to read its end."""
 
     command: Command
     progress: Callable[[str], Progress | None]
-    result: Callable[[Outcome], BackupResult]
+    conclude: Callable[[Outcome], Conversation[BackupResult | NotHere]]
+    """What its end means, which may take a further question: an engine may say the same of a lock and of a failure.
+    Raises EngineMissing, EngineTimeout, EngineFailed, Busy or OutputNotUnderstood."""
+    settle: Callable[[str], Settling] | None = None
+    """For the id of a backup that waits for WAL; None: the engine's own command waits."""
+    streamed: bool = False
+    """Whether PostgreSQL itself sends the copy, and so can tell how far it is (pg_stat_progress_basebackup)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifyRequest:
+    """Which backups of one cluster to examine, among all that are `known` (in the catalog's order)."""
+
+    cluster: Cluster
+    backups: tuple[Backup, ...]
+    known: tuple[Backup, ...]
+    only: bool = False
+    """Whether nothing else is wanted."""
+    repository: str | None = None
+    """The one repository to look into, by its name."""
+    generate_manifest: bool = False
+    """Whether to write what is missing to compare with (Barman's rsync methods)."""
+    run_as: str | None = None
+    version: EngineVersion
+    deadline: float = 86400.0
+    """Seconds for each command."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifyStep:
+    """Commands, one after the other, that examine something in one repository, and how to read what they say."""
+
+    repository: str | None
+    commands: tuple[Command, ...]
+    read: Callable[[tuple[Outcome, ...]], tuple[Examined, ...]]
+    """Raises EngineMissing, EngineTimeout, EngineFailed, Busy or OutputNotUnderstood."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckRequest:
+    """What of one cluster to check besides what status sees."""
+
+    cluster: Cluster
+    passive: bool = False
+    """Whether to leave out what changes anything, be it a WAL switch."""
+    run_as: str | None = None
+    version: EngineVersion
+    server_major: int | None = None
+    deadline: float = 120.0
+    """Seconds for each command."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckStep:
+    """A command that checks something, and what its end means."""
+
+    name: str
+    command: Command
+    read: Callable[[Outcome], tuple[Check, ...]]
     """Raises EngineMissing, EngineTimeout, EngineFailed, Busy or OutputNotUnderstood."""
 
 
@@ -272,6 +354,94 @@ class HoldJob:
     """Raises EngineMissing, EngineTimeout, EngineFailed, Busy or OutputNotUnderstood."""
     notes: tuple[str, ...] = ()
     """What the operator should know of the consequences."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestoreRequest:
+    """A backup to restore; whether it may be is settled beforehand, and every directory for it is made."""
+
+    cluster: Cluster
+    backup: Backup
+    target: RecoveryTarget
+    timeline: Timeline
+    """Along which recovery goes."""
+    directory: str
+    tablespaces: tuple[PlacedTablespace, ...] = ()
+    links: tuple[tuple[str, str], ...] = ()
+    """Symbolic links of the data directory and where they are to lead (pgBackRest)."""
+    link_all: bool = False
+    delta: bool = False
+    """Whether what is there already is kept where it is the same."""
+    archive: bool = False
+    """Whether the copy may archive as the original does."""
+    standby: bool = False
+    connection: str | None = None
+    """A standby's primary_conninfo; it holds no password."""
+    fetch_wal: bool = False
+    """Whether PostgreSQL fetches WAL itself during recovery, where the engine would otherwise copy it (Barman)."""
+    page_errors: bool = False
+    """Whether a backup with wrong page checksums is restored all the same."""
+    staging: str | None = None
+    """A directory for what the engine unpacks on its way (Barman)."""
+    destination: str | None = None
+    """The ssh destination of the restored copy, where the engine can write there; None: the engine's own host."""
+    run_as: str | None = None
+    version: EngineVersion
+    deadline: float = 604800.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestoreJob:
+    """A restore as data: what to run, how to read it, and what is left to be done to the files then."""
+
+    command: Command
+    progress: Callable[[str], Progress | None]
+    check: Callable[[Outcome], tuple[str, ...]]
+    """What the engine warned of; raises EngineMissing, EngineTimeout, EngineFailed, Busy or OutputNotUnderstood."""
+    written: tuple[PlannedSetting, ...]
+    """What the engine writes."""
+    settings: tuple[tuple[str, str], ...] = ()
+    """What postgresql.auto.conf lacks then, and pgwrap adds."""
+    unless_signalled: tuple[tuple[str, str], ...] = ()
+    """The same, with a recovery.signal, where the engine wrote neither that nor a standby.signal."""
+    directories: tuple[str, ...] = ()
+    """Directories below the data directory that the engine may leave out."""
+    copied_wal: str | None = None
+    """The directory below the data directory into which the engine copies WAL, where it may copy too little."""
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopyRequest:
+    """A backup to restore into empty private directories, to try it out; never to where the original lies."""
+
+    cluster: Cluster
+    backup: Backup
+    repository: tuple[int, Repository] | None = None
+    data: str
+    tablespaces: str
+    """The directory under which every tablespace goes."""
+    spool: str
+    """For what the engine needs besides: locks, queues, staged files."""
+    timeline: int
+    """The one that the copy is to recover to."""
+    run_as: str | None = None
+    version: EngineVersion
+    environment: tuple[tuple[str, str], ...] = ()
+    deadline: float = 86400.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopyJob:
+    """A copy as data: what to run, how to see that it was done, and how the copy fetches WAL."""
+
+    command: Command
+    check: Callable[[Outcome], None]
+    """Raises EngineMissing, EngineTimeout, EngineFailed, Busy or OutputNotUnderstood when it was not done."""
+    restore_command: str | None = None
+    """What PostgreSQL is to fetch WAL with; None: what the engine wrote into the copy."""
+    unless_signalled: str | None = None
+    """The same where the engine left no recovery.signal, which pgwrap then adds (Barman, for all the WAL there is)."""
 
 
 class Engine(Protocol):
@@ -369,3 +539,26 @@ class Engine(Protocol):
 
     def backup(self, request: BackupRequest) -> BackupJob:
         """How to take a backup; raises EngineUnsupported when this version cannot."""
+
+    def verification(self, request: VerifyRequest) -> tuple[VerifyStep, ...]:
+        """How to have backups examined; raises EngineUnsupported where the engine examines none of them."""
+
+    def places_needed(self, cluster: Cluster) -> tuple[Place, ...]:
+        """The directories that it needs on its own host."""
+
+    def check(self, request: CheckRequest) -> tuple[CheckStep, ...]:
+        """Its own check and what must fit together, each a command."""
+
+    def restore_user(self, cluster: Cluster, owner: str | None) -> str | None:
+        """Who a restore runs as, for files that are to belong to `owner` at the end; None: whoever runs pgwrap."""
+
+    def tablespaces(self, cluster: Cluster, backup: Backup, run_as: str | None) -> Conversation[tuple[Tablespace, ...]]:
+        """Which tablespaces are in a backup; raises EngineMissing, EngineTimeout, EngineFailed, Busy or
+        OutputNotUnderstood."""
+
+    def restore(self, request: RestoreRequest) -> RestoreJob:
+        """How to restore a backup; raises EngineUnsupported for what this version cannot."""
+
+    def copy(self, request: CopyRequest) -> Conversation[CopyJob]:
+        """How to restore a backup into a private place, its WAL up to the newest; raises EngineUnsupported where this
+        cannot be done here, and as the engine's other commands do."""

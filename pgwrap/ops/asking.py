@@ -21,7 +21,7 @@ def ask_postgres(clusters: tuple[Cluster, ...], world: World, deadline: float) -
         if not cluster.postgres.connects:
             continue
         try:
-            questions.append(_question(cluster, world))
+            questions.append(question_for(cluster, world))
         except PgwrapError as error:
             answers[cluster.name] = PostgresView(reachable=False, error=error.message)
     if questions:
@@ -34,7 +34,13 @@ def connecting_user(cluster: Cluster, world: World) -> str | None:
     return world.user_for(cluster) if cluster.engine.host is None else None
 
 
-def _question(cluster: Cluster, world: World) -> PostgresQuestion:
+def look_at(cluster: Cluster, world: World) -> PostgresView | None:
+    """What one server says of itself; None where the spec gives no connection."""
+    return ask_postgres((cluster,), world, POSTGRES_DEADLINE).get(cluster.name)
+
+
+def question_for(cluster: Cluster, world: World) -> PostgresQuestion:
+    """The server that the spec names; raises SpecError when its password cannot be had."""
     server = cluster.postgres
     return PostgresQuestion(
         key=cluster.name,

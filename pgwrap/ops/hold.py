@@ -3,26 +3,19 @@ nothing, and writes nothing itself."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Final
 
-from pgwrap.domain.facts import Backup, FindingCode, Held, Observation
+from pgwrap.domain.facts import Backup, Held
 from pgwrap.domain.holding import HoldResult
 from pgwrap.domain.model import Cluster, Fleet
 from pgwrap.engines.port import HoldJob, HoldRequest
-from pgwrap.errors import EngineFailed, EngineMissing, EngineTimeout, OutputNotUnderstood, PgwrapError, UsageError
-from pgwrap.ops.observing import observed
+from pgwrap.errors import EngineFailed, UsageError
+from pgwrap.ops.observing import must_be_read, observed
 from pgwrap.ops.world import World
 
 LATEST, OLDEST = "latest", "oldest"
 _SHOWN = 3
-_ERRORS: Final[Mapping[FindingCode, type[PgwrapError]]] = {
-    FindingCode.ENGINE_MISSING: EngineMissing,
-    FindingCode.ENGINE_TIMEOUT: EngineTimeout,
-    FindingCode.OUTPUT_NOT_UNDERSTOOD: OutputNotUnderstood,
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +49,7 @@ def plan_hold(fleet: Fleet, cluster: Cluster, world: World, options: HoldOptions
     engine = world.engine(cluster.engine)
     engine.check_holds(cluster)
     observation = observed(fleet, (cluster,), world, options.deadline)[cluster.name]
-    _be_read(cluster, observation)
+    must_be_read(cluster, observation)
     backup = named(cluster, observation.backups, options.backup)
     request = HoldRequest(
         cluster=cluster,
@@ -111,15 +104,6 @@ def named(cluster: Cluster, backups: tuple[Backup, ...], text: str) -> Backup:
     close = get_close_matches(text, ids, n=_SHOWN) or sorted(ids, reverse=True)[:_SHOWN]
     near = f"did you mean {' or '.join(close)}? " if close else "it has none; "
     raise UsageError(f"{cluster.name} has no backup {text!r}", hint=f"{near}All: pgwrap list {cluster.name}")
-
-
-def _be_read(cluster: Cluster, observation: Observation) -> None:
-    if observation.read:
-        return
-    why = next(iter(observation.findings), None)
-    kind = EngineFailed if why is None else _ERRORS.get(why.code, EngineFailed)
-    message = why.message if why else f"{observation.engine} told nothing of {observation.engine_name}"
-    raise kind(message, hint=why.hint if why else "", cluster=cluster.name)
 
 
 def _result(

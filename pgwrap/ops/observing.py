@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from pgwrap.domain.facts import Finding, FindingCode, Observation, Severity
 from pgwrap.domain.model import Cluster, EngineInstance, Fleet
 from pgwrap.engines.port import ObserveRequest
+from pgwrap.errors import EngineFailed, EngineMissing, EngineTimeout, OutputNotUnderstood, PgwrapError
 from pgwrap.ops.world import World, by_instance
 
 WAKE_UP = 0.2
 """Seconds after which a waiting main thread looks for signals."""
 Result = TypeVar("Result")
 _LOG = logging.getLogger("pgwrap.observing")
+_ERRORS: Final[Mapping[FindingCode, type[PgwrapError]]] = {
+    FindingCode.ENGINE_MISSING: EngineMissing,
+    FindingCode.ENGINE_TIMEOUT: EngineTimeout,
+    FindingCode.OUTPUT_NOT_UNDERSTOOD: OutputNotUnderstood,
+}
 
 
 def observed(fleet: Fleet, clusters: tuple[Cluster, ...], world: World, deadline: float) -> dict[str, Observation]:
@@ -69,3 +76,13 @@ def unreadable(cluster: Cluster, error: Exception) -> Observation:
     return Observation(
         engine=cluster.engine.kind.value, engine_name=cluster.engine_name, read=False, findings=(finding,)
     )
+
+
+def must_be_read(cluster: Cluster, observation: Observation) -> None:
+    """Raise the error that stands behind an observation which tells nothing."""
+    if observation.read:
+        return
+    why = next(iter(observation.findings), None)
+    kind = EngineFailed if why is None else _ERRORS.get(why.code, EngineFailed)
+    message = why.message if why else f"{observation.engine} told nothing of {observation.engine_name}"
+    raise kind(message, hint=why.hint if why else "", cluster=cluster.name)

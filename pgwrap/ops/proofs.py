@@ -19,7 +19,7 @@ from pgwrap.domain.command import Command
 from pgwrap.domain.facts import Observation
 from pgwrap.domain.model import Cluster
 from pgwrap.domain.plan import WriteFile
-from pgwrap.domain.recovery import ProofKey, stretches, wanted_proofs
+from pgwrap.domain.recovery import ProofKey, Stretch, stretches, wanted_proofs
 from pgwrap.errors import PgwrapError
 from pgwrap.ops.world import World
 from pgwrap.system.port import Files
@@ -86,19 +86,22 @@ class ProofReader:
     cache: CommitCache
     deadline: float
 
-    def prove(self, observation: Observation) -> Mapping[ProofKey, datetime | None]:
-        """What is known of the segments that matter, after reading at most a few that are not."""
+    def prove(
+        self, observation: Observation, along: tuple[Stretch, ...] | None = None
+    ) -> Mapping[ProofKey, datetime | None]:
+        """What is known of the segments that matter, after reading at most a few that are not; those of `along`, or
+        of every stretch."""
         if not observation.read or self.cluster.engine.host is not None:
             return {}
         system = observation.system_identifier
         known = self.cache.of(system) if system else {}
-        if self._add(known, observation) and system:
+        found = stretches(observation) if along is None else along
+        if self._add(known, observation, found) and system:
             self.cache.keep(system)
         return known
 
-    def _add(self, known: Proofs, observation: Observation) -> int:
+    def _add(self, known: Proofs, observation: Observation, found: tuple[Stretch, ...]) -> int:
         """Read a few segments that are wanted and not known; how many."""
-        found = stretches(observation)
         for number in range(SEGMENTS_PER_RUN):
             wanted = wanted_proofs(found, known, DEPTH)
             if not wanted or not self._read(wanted[0], observation, known):

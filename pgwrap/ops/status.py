@@ -8,11 +8,13 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from pgwrap.domain.drill import DrillMemory
 from pgwrap.domain.facts import ClusterStatus, Finding, FleetStatus, Observation, PostgresView
 from pgwrap.domain.model import Cluster, Fleet
 from pgwrap.domain.plan import PostgresSetting
 from pgwrap.ops.asking import POSTGRES_DEADLINE, ask_postgres
 from pgwrap.ops.drifting import drift_notes
+from pgwrap.ops.drill_memory import memory_of, report_of, unread_finding
 from pgwrap.ops.foretelling import forecast, version_of
 from pgwrap.ops.observing import observe, request_for, results, unreadable
 from pgwrap.ops.proofs import CommitCache, ProofReader
@@ -104,6 +106,7 @@ def _judge(
     from pgwrap.domain.retention import next_step, with_verdicts  # noqa: PLC0415 - see `status`
     from pgwrap.domain.verdicts import assess  # noqa: PLC0415 - see `status`
 
+    memory = _remembered(fleet, one.cluster, world)
     reader = ProofReader(world=world, cluster=one.cluster, cache=cache, deadline=options.deadline)
     forecasts = forecast(fleet, one.cluster, one.observation, world, now)
     judged = assess(
@@ -113,9 +116,15 @@ def _judge(
         commits=reader.prove(one.observation) if options.prove_commits else {},
         expected=_expected(one.cluster, one.observation, world),
         now=now,
-        notes=one.notes,
+        notes=(*one.notes, *unread_finding(one.cluster, memory)),
+        last_drill=report_of(memory),
     )
     return replace(judged, retention=replace(judged.retention, next=next_step(forecasts)))
+
+
+def _remembered(fleet: Fleet, cluster: Cluster, world: World) -> DrillMemory:
+    """What the journal knows of the cluster's drills."""
+    return memory_of(cluster, world.journal(fleet.state)) if world.journal is not None else DrillMemory()
 
 
 def _expected(cluster: Cluster, observation: Observation, world: World) -> tuple[PostgresSetting, ...]:

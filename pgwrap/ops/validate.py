@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from pgwrap.domain.model import Cluster, DrillPolicy, EngineInstance, Fleet
+from pgwrap.domain.model import Cluster, EngineInstance, Fleet
 from pgwrap.engines.port import Remark
 from pgwrap.errors import Location, Problem, SpecError
 from pgwrap.ops.versions import VersionChoice
@@ -26,9 +26,12 @@ def _not_yet(clusters: tuple[Cluster, ...]) -> Iterable[Remark]:
     """Words that are pgwrap's own to act on, and that this version only reads."""
     for cluster in clusters:
         if cluster.schedule.entries:
-            yield _ignored(cluster, "schedule", "installs no timers yet", "cron or a systemd timer runs the backups")
-        if cluster.drill != DrillPolicy():
-            yield _ignored(cluster, "drill", "runs no restore drills yet", "`pgwrap status` names a trial restore")
+            yield _ignored(
+                cluster,
+                "schedule",
+                "installs no timers yet",
+                "cron or systemd timers run the backups; `pgwrap eject` writes timers for them",
+            )
 
 
 def _ignored(cluster: Cluster, word: str, what: str, hint: str) -> Remark:

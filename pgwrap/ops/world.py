@@ -9,7 +9,7 @@ from datetime import UTC, tzinfo
 from pgwrap.domain.command import Conversation, Result
 from pgwrap.domain.model import Cluster, EngineInstance, EngineKind
 from pgwrap.engines.port import Engine
-from pgwrap.system.port import Files, PostgresDoor, Programs, Runner, SecretReader
+from pgwrap.system.port import Files, Journal, PostgresDoor, Programs, Runner, SecretReader
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +23,8 @@ class World:
     secret: SecretReader
     masked: SecretReader
     engines: Mapping[EngineKind, Callable[[], Engine]]
+    journal: Callable[[str], Journal] | None = None
+    """Opens the journal of a state directory; None: nothing is remembered."""
     zone: tzinfo = UTC
     """Of this host."""
 

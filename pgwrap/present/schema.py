@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable, Mapping
 from dataclasses import is_dataclass
 from datetime import datetime
 from enum import Enum
 from types import NoneType, UnionType
-from typing import Literal, Union, get_args, get_origin, get_type_hints
+from typing import Final, Literal, Union, get_args, get_origin, get_type_hints
 
+from pgwrap.domain.checking import FleetCheck
 from pgwrap.domain.facts import FindingCode, FleetStatus
 from pgwrap.domain.listing import FleetListing
 from pgwrap.domain.retention import FleetRetention
+from pgwrap.domain.taking import FleetTaken
+from pgwrap.domain.verification import FleetVerification
 from pgwrap.domain.wal import Lsn
+from pgwrap.present.checked import CHECK_SCHEMA
 from pgwrap.present.encode import Json, Pairs, json_name, shown
 from pgwrap.present.envelope import ErrorEntry, OutcomeName
 from pgwrap.present.json_format import STATUS_SCHEMA
 from pgwrap.present.listing import LIST_SCHEMA
 from pgwrap.present.retention import RETENTION_SCHEMA
+from pgwrap.present.taken import BACKUP_SCHEMA
+from pgwrap.present.verified import VERIFY_SCHEMA
 
 JsonObject = dict[str, Json]
 
@@ -52,6 +59,21 @@ def list_schema() -> JsonObject:
 def retention_schema() -> JsonObject:
     """What `pgwrap retention -o json` prints."""
     return _document("pgwrap retention", RETENTION_SCHEMA, FleetRetention)
+
+
+def backup_schema() -> JsonObject:
+    """What `pgwrap backup -o json` prints."""
+    return _document("pgwrap backup", BACKUP_SCHEMA, FleetTaken)
+
+
+def verify_schema() -> JsonObject:
+    """What `pgwrap verify -o json` prints."""
+    return _document("pgwrap verify", VERIFY_SCHEMA, FleetVerification)
+
+
+def check_schema() -> JsonObject:
+    """What `pgwrap check -o json` prints."""
+    return _document("pgwrap check", CHECK_SCHEMA, FleetCheck)
 
 
 def _document(title: str, name: str, kind: type) -> JsonObject:
@@ -130,3 +152,14 @@ class _Definitions:
 
 def _description(kind: type) -> str:
     return inspect.cleandoc(kind.__doc__ or "").replace("\n", " ")
+
+
+SCHEMAS: Final[Mapping[str, Callable[[], JsonObject]]] = {
+    "status": status_schema,
+    "list": list_schema,
+    "retention": retention_schema,
+    "backup": backup_schema,
+    "verify": verify_schema,
+    "check": check_schema,
+}
+"""By the command whose answer it describes."""

@@ -673,9 +673,13 @@ class DrillWords(Words):
 class HookWords(Words):
     """Programs to run around what the engines do, each as a list of words; no shell."""
 
-    before_backup: Argv | None = word("Before a backup.", pgbackrest="run by pgwrap", barman="pre_backup_script")
+    before_backup: Argv | None = word(
+        "Before a backup; if it fails, none is taken (Barman takes it all the same).",
+        pgbackrest="run by `pgwrap backup`",
+        barman="pre_backup_script",
+    )
     after_backup: Argv | None = word(
-        "After a backup that succeeded.", pgbackrest="run by pgwrap", barman="post_backup_script"
+        "After a backup that succeeded.", pgbackrest="run by `pgwrap backup`", barman="post_backup_script"
     )
     before_archive: Argv | None = word("Before a WAL file is archived.", pgbackrest="none", barman="pre_archive_script")
     after_archive: Argv | None = word("After a WAL file was archived.", pgbackrest="none", barman="post_archive_script")

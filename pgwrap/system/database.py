@@ -12,13 +12,13 @@ import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from pgwrap.domain.command import Command, Failure, Outcome
 from pgwrap.domain.facts import PostgresView
 from pgwrap.system.inquiry import unreachable, view_of
 from pgwrap.system.launch import Identity
-from pgwrap.system.port import PostgresQuestion, Runner
+from pgwrap.system.port import Copying, PostgresQuestion, Runner, SqlResult, WalSwitch
 from pgwrap.system.process import Waiting
 
 _PACKAGES = Path(__file__).parents[2]
@@ -66,6 +66,44 @@ class PostgresDoorway:
         outcome = self.runner.run(self._command((question,), deadline, _through_sudo(run_as), variables))
         return _views(outcome.text()).get("", unreachable(_silence(outcome, deadline)))
 
+    def switch_wal(self, question: PostgresQuestion, deadline: float) -> WalSwitch:
+        """Close the current WAL segment; why not, where the server or the role does not allow it."""
+        answer = self._act(question, "switch-wal", deadline)
+        value, error = answer.get("value"), answer.get("error")
+        if isinstance(value, str):
+            return WalSwitch(segment=value)
+        return WalSwitch(error=str(error) if error else "PostgreSQL named no segment")
+
+    def copying(self, question: PostgresQuestion, deadline: float) -> Copying | None:
+        """What pg_stat_progress_basebackup shows, when it is one base backup; PostgreSQL 13 and later."""
+        match self._act(question, "copying", deadline).get("value"):
+            case [int(done), total, 1]:
+                return Copying(done_bytes=done, total_bytes=total if isinstance(total, int) else None)
+            case _:
+                return None
+
+    def run(
+        self, question: PostgresQuestion, statements: tuple[str, ...], deadline: float, *, read_only: bool
+    ) -> tuple[SqlResult, ...]:
+        """Run each statement by itself; see `pgwrap.system.port.SqlDoor`."""
+        answer = self._ask(question, {"statements": statements, "read_only": read_only}, deadline)
+        if "results" in answer:
+            return tuple(_result(result) for result in answer["results"])
+        return (SqlResult(error=str(answer["error"])),) * len(statements)
+
+    def _act(self, question: PostgresQuestion, action: str, deadline: float) -> Mapping[str, Any]:
+        """What the server answers to one of `statements.ACTIONS`: `value` or `error`."""
+        return self._ask(question, {"action": action}, deadline)
+
+    def _ask(self, question: PostgresQuestion, wanted: Mapping[str, object], deadline: float) -> Mapping[str, Any]:
+        asked = {**asdict(question), **wanted}
+        outcome = self.runner.run(self._command((asked,), deadline, _through_sudo(question.run_as)))
+        for line in outcome.text().splitlines(keepends=True):
+            if line.endswith("\n"):
+                _, answer = json.loads(line)
+                return dict(answer)
+        return {"error": _silence(outcome, deadline)}
+
     def _command(
         self,
         questions: tuple[Question, ...],
@@ -87,6 +125,13 @@ def prober(python: str = sys.executable) -> Command:
     """The program that asks, without its questions, as whoever runs pgwrap."""
     checkout = () if _PACKAGES.name.endswith("-packages") else (("PYTHONPATH", str(_PACKAGES)),)
     return Command(argv=(python, "-P", "-m", "pgwrap.system.prober"), environment=checkout)
+
+
+def _result(answer: Mapping[str, Any]) -> SqlResult:
+    rows = tuple(tuple(row) for row in answer.get("rows", ()))
+    return SqlResult(
+        rows=rows, error=answer.get("error"), refused=bool(answer.get("refused")), seconds=answer["seconds"]
+    )
 
 
 def _through_sudo(run_as: str | None) -> str | None:

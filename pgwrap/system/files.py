@@ -15,8 +15,9 @@ import secrets
 import shutil
 import stat
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +33,9 @@ _NO_HARD_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS)
 _LEFTOVER = re.compile(r"\..+\.conf\.[0-9a-f]{16}\.tmp|\.pgwrap-switch\..*\.tmp")
 """The names that `_beside` and a switch give to native files while they are written."""
 
+_SCRATCH = "pgwrap-scratch-"
+_JUST_MADE = 60.0
+"""Seconds in which a scratch directory may not be locked yet by who makes it."""
 _LOG = logging.getLogger("pgwrap.files")
 
 
@@ -181,8 +185,10 @@ class LocalFiles:
         """
         ownership = _ownership(owner, None)
         parent = None if ownership.user in (-1, os.geteuid()) else "/var/tmp"  # noqa: S108 - TMPDIR may be closed to them
+        _sweep(parent or tempfile.gettempdir())
         try:
-            path = tempfile.mkdtemp(prefix="pgwrap-", dir=parent)
+            path = tempfile.mkdtemp(prefix=_SCRATCH, dir=parent)
+            held = _hold(path)
         except OSError as error:
             raise _cannot("make a scratch directory in", parent or tempfile.gettempdir(), error) from error
         try:
@@ -190,8 +196,31 @@ class LocalFiles:
             yield path
         finally:
             shutil.rmtree(path, ignore_errors=True)
+            os.close(held)
             if Path(path).exists():
                 _LOG.warning("the scratch directory %s could not be removed", path)
+
+
+def _hold(path: str) -> int:
+    """A lock on a directory, which the kernel gives back when this process dies."""
+    held = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(held)
+        raise
+    return held
+
+
+def _sweep(parent: str) -> None:
+    """Remove the scratch directories whose makers were killed: those that nobody holds, and that are not just made."""
+    for path in Path(parent).glob(f"{_SCRATCH}*"):
+        with suppress(OSError):  # somebody else's, or at work
+            if time.time() - path.lstat().st_ctime < _JUST_MADE:
+                continue
+            held = _hold(str(path))
+            shutil.rmtree(path, ignore_errors=True)
+            os.close(held)
 
 
 def _user_name(number: int) -> str | None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Protocol
+from datetime import datetime
+from typing import Any, Protocol
 
 from pgwrap.domain.command import Command, Outcome
 from pgwrap.domain.facts import PostgresView
@@ -99,8 +100,30 @@ class PostgresQuestion:
     """The operating system user that connects (peer authentication, its .pgpass)."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WalSwitch:
+    """A WAL segment that was closed on request, or in `error` why it was not."""
+
+    segment: str | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Copying:
+    """How far a base backup is that PostgreSQL sends; `total_bytes` is its own estimate, None without one."""
+
+    done_bytes: int
+    total_bytes: int | None = None
+
+
 class PostgresDoor(Protocol):
     """The psycopg door."""
+
+    def switch_wal(self, question: PostgresQuestion, deadline: float) -> WalSwitch:
+        """Close the current WAL segment, also of an idle server; the only thing this door ever changes."""
+
+    def copying(self, question: PostgresQuestion, deadline: float) -> Copying | None:
+        """The base backup that the server sends now; None for none, several, or where it does not tell."""
 
     def look(self, questions: tuple[PostgresQuestion, ...], deadline: float) -> dict[str, PostgresView]:
         """Ask every server side by side; one that does not answer in time is `reachable=False` with its error."""
@@ -111,3 +134,139 @@ class SecretReader(Protocol):
 
     def __call__(self, secret: Secret) -> str:
         """The secret's value; raises SpecError when it cannot be had."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SqlResult:
+    """What a statement gave: its rows as PostgreSQL's text (booleans as true and false), or why it gave none."""
+
+    rows: tuple[tuple[str | None, ...], ...] = ()
+    error: str | None = None
+    refused: bool = False
+    """Whether the server answered, and its answer was the error."""
+    seconds: float | None = None
+
+
+class SqlDoor(Protocol):
+    """The psycopg door, for statements."""
+
+    def run(
+        self, question: PostgresQuestion, statements: tuple[str, ...], deadline: float, *, read_only: bool
+    ) -> tuple[SqlResult, ...]:
+        """Run each statement by itself, within `deadline` seconds together; a result for each, in the same order."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DrillEntry:
+    """A drill in the journal: what it is found by, and its report as JSON data. `ended_at` None: it did not end."""
+
+    id: str
+    cluster: str
+    started_at: datetime
+    ended_at: datetime | None
+    severity: str | None
+    control: bool
+    aim: str
+    repository: str | None
+    backup: str | None
+    report: Mapping[str, Any]
+
+
+MARK_VARIABLE = "PGWRAP_DRILL"
+"""The environment variable by which the processes of a drill are known; its value is the claim's token."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScratchClaim:
+    """A scratch directory of a drill; `token` stands in its mark too, so that no other directory is taken for it."""
+
+    path: str
+    token: str
+    drill: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WrittenCanary:
+    """A canary row, by the server's clock; `confirmed_at` is a moment after its commit."""
+
+    id: int
+    written_at: datetime
+    confirmed_at: datetime
+    lsn: str
+
+
+class Journal(Protocol):
+    """What pgwrap remembers of its drills. Each call is one transaction; UsageError when it cannot be kept or read."""
+
+    def prepare(self) -> None:
+        """Make it, or bring it to this version."""
+
+    def exists(self) -> bool:
+        """Whether anything was ever kept."""
+
+    def put_drill(self, entry: DrillEntry) -> None:
+        """Keep a drill, in the place of what was kept under its id."""
+
+    def drills(self, cluster: str | None = None, limit: int | None = None) -> tuple[DrillEntry, ...]:
+        """The drills of a cluster, or of all, newest first."""
+
+    def claim(self, claim: ScratchClaim) -> None:
+        """Remember a scratch directory before it is made."""
+
+    def claims(self) -> tuple[ScratchClaim, ...]:
+        """The scratch directories that were not released."""
+
+    def release(self, claim: ScratchClaim) -> None:
+        """Forget a scratch directory."""
+
+    def put_canary(self, cluster: str, canary: WrittenCanary) -> None:
+        """Remember a canary row that was written."""
+
+    def canaries(self, cluster: str) -> tuple[WrittenCanary, ...]:
+        """The canary rows that are remembered, oldest first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScratchPlace:
+    """A private directory of a drill, for one operating system user; nobody else can enter what lies in it."""
+
+    path: str
+    data: str
+    tablespaces: str
+    sockets: str
+    spool: str
+    log: str
+    """The server's log file."""
+    settings: str
+    """A directory for generated configuration, which the user reads and does not own."""
+
+
+class Scratch(Protocol):
+    """The door to scratch directories and the processes in them."""
+
+    def default_parent(self) -> str:
+        """Where they are made unless somebody says otherwise."""
+
+    def free_bytes(self, directory: str) -> int:
+        """Room for an ordinary user on the file system of `directory`; UsageError when there is no such directory."""
+
+    def make(self, claim: ScratchClaim, owner: str | None) -> ScratchPlace:
+        """Make it, marked and locked for as long as this process lives."""
+
+    def abandoned(self, claim: ScratchClaim) -> bool | None:
+        """Whether it is there, provably the claimed one, and its maker dead; None: it is not there any more."""
+
+    def remove(self, claim: ScratchClaim) -> tuple[str, ...]:
+        """End every process in it and remove it; what is still there in spite of that, empty when nothing is."""
+
+    def complete(self, place: ScratchPlace, owner: str | None, *, signal: bool) -> bool:
+        """Make what an engine left out of a copy: pg_wal, and where `signal` recovery.signal; whether that was made."""
+
+    def damage(self, path: str) -> None:
+        """Spoil a page in the middle of a file of a scratch directory."""
+
+    def server_status(self, place: ScratchPlace) -> str | None:
+        """How its PostgreSQL says it is: starting, standby, ready or stopping; None when it does not run."""
+
+    def tail(self, path: str) -> str:
+        """The end of a server's log; empty when there is none."""

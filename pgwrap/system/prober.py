@@ -1,4 +1,5 @@
-"""The psycopg door: a program that asks PostgreSQL servers what they say of themselves. It changes nothing in any.
+"""The psycopg door: a program that asks PostgreSQL servers what they say of themselves. It changes nothing in any, save
+that it closes a WAL segment, or runs statements that it is given, where that is asked for.
 
 Questions come as JSON by stdin (so no password is in an argument or the environment), answers go out as JSON lines,
 each as soon as it is there. Every status waits for it: it loads psycopg, the standard library and the statements only.
@@ -14,20 +15,24 @@ import socket
 import sys
 from collections.abc import Mapping
 from concurrent.futures.thread import ThreadPoolExecutor
+from time import monotonic
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from pgwrap.system.statements import ALL_OPTIONAL, OPTIONAL, SERVER, SETTINGS
+from pgwrap.system.statements import ACTIONS, ALL_OPTIONAL, OPTIONAL, SERVER, SETTINGS
 
 # All that is needed later is loaded above: not every user that this becomes may read the installation of another.
 
 SOCKET_DIRECTORIES = ("/var/run/postgresql", "/tmp")  # noqa: S108 - PostgreSQL's own default
 """Where a server is looked for when no host is named: the distributions' place, then PostgreSQL's own."""
 _AT_ONCE = 16
+_BOOLEAN = 16
+"""The type's number in pg_type."""
 
 Question = Mapping[str, object]
-"""What it is sent: the fields of a `pgwrap.system.port.PostgresQuestion`, or `key`, `dsn` and `run_as`."""
+"""What it is sent: the fields of a `pgwrap.system.port.PostgresQuestion`, or `key`, `dsn` and `run_as`; with `action`
+it is one of `ACTIONS` that is wanted, with `statements` and `read_only` these are run."""
 
 
 def main() -> int:
@@ -101,13 +106,23 @@ def _ask(question: Question, deadline: float) -> dict[str, object]:
     """Everything that one server says, or `error`: one sentence without the password."""
     try:
         with psycopg.connect(_connection_string(question, deadline)) as connection:
-            return _interrogate(connection, deadline)
+            return _answer(connection, question, deadline)
     except psycopg.ProgrammingError as error:
         if question.get("dsn") is not None and error.sqlstate is None:
             return {"error": "the connection string is neither keyword=value pairs nor a postgresql:// URL"}
         return {"error": _sentence(str(error), question)}
     except (psycopg.Error, OSError, UnicodeError) as error:
         return {"error": _sentence(str(error), question)}
+
+
+def _answer(
+    connection: psycopg.Connection[tuple[object, ...]], question: Question, deadline: float
+) -> dict[str, object]:
+    if question.get("action"):
+        return _act(connection, str(question["action"]), deadline)
+    if question.get("statements") is not None:
+        return _run(connection, question, deadline)
+    return _interrogate(connection, deadline)
 
 
 def _interrogate(connection: psycopg.Connection[tuple[object, ...]], deadline: float) -> dict[str, object]:
@@ -123,6 +138,63 @@ def _interrogate(connection: psycopg.Connection[tuple[object, ...]], deadline: f
     if isinstance(together, dict):
         return answer | together
     return answer | {name: _optional(connection, sql) for name, sql in OPTIONAL.items()}
+
+
+def _act(connection: psycopg.Connection[tuple[object, ...]], action: str, deadline: float) -> dict[str, object]:
+    """Run an action's statements, each by itself; the value of the column called `answer`."""
+    connection.autocommit = True
+    connection.execute("select pg_catalog.set_config('statement_timeout', %s, false)", (str(int(deadline * 1000)),))
+    answer: dict[str, object] = {}
+    for sql in ACTIONS[action]:
+        cursor = connection.execute(sql.encode())
+        row = cursor.fetchone()
+        if row and cursor.description and cursor.description[0].name == "answer":
+            answer["value"] = row[0]
+    return answer
+
+
+def _run(connection: psycopg.Connection[tuple[object, ...]], question: Question, deadline: float) -> dict[str, object]:
+    """Each of `statements` in a transaction of its own; `results` has the rows or the refusal of each."""
+    connection.autocommit = True
+    statements = question["statements"]
+    listed = statements if isinstance(statements, list) else []
+    milliseconds = str(int(deadline * 900 / max(1, len(listed))))
+    connection.execute(
+        "select pg_catalog.set_config('TimeZone', 'UTC', false), pg_catalog.set_config('DateStyle', 'ISO', false), "
+        "pg_catalog.set_config('default_transaction_read_only', %s, false), "
+        "pg_catalog.set_config('statement_timeout', %s, false), pg_catalog.set_config('lock_timeout', %s, false)",
+        ("on" if question.get("read_only") else "off", milliseconds, milliseconds),
+    )
+    return {"results": [_one(connection, str(sql)) for sql in listed]}
+
+
+def _one(connection: psycopg.Connection[tuple[object, ...]], sql: str) -> dict[str, object]:
+    started = monotonic()
+    try:
+        cursor = connection.execute(sql.encode(), prepare=True)  # parsed as one statement, never as several
+        rows = _texts(cursor) if cursor.description else []
+        return {"rows": rows, "seconds": monotonic() - started}
+    except psycopg.Error as error:
+        refused = error.sqlstate is not None and not connection.broken
+        return {"error": _sentence(str(error), {}), "refused": refused, "seconds": monotonic() - started}
+
+
+def _texts(cursor: psycopg.Cursor[tuple[object, ...]]) -> list[list[str | None]]:
+    """The rows as PostgreSQL writes them, save booleans."""
+    result = cursor.pgresult
+    if result is None:
+        return []
+    return [
+        [_text(result.get_value(row, column), result.ftype(column)) for column in range(result.nfields)]
+        for row in range(result.ntuples)
+    ]
+
+
+def _text(value: bytes | None, type_id: int) -> str | None:
+    if value is None:
+        return None
+    text = bytes(value).decode(errors="replace")
+    return {"t": "true", "f": "false"}.get(text, text) if type_id == _BOOLEAN else text
 
 
 def _optional(connection: psycopg.Connection[tuple[object, ...]], sql: str) -> object:

@@ -2,6 +2,7 @@
 
 They run on PostgreSQL 10 and later. `SERVER` is for everybody; each of `OPTIONAL` may fail for want of privileges or on
 a standby, and then only that fact stays unknown. `ALL_OPTIONAL` asks for all of them at once, where none fails.
+Of `ACTIONS` each statement is a transaction of its own; the one whose value is the answer is called `answer`.
 """
 
 SETTINGS = (
@@ -52,3 +53,14 @@ OPTIONAL = {
 }
 _MEMBERS = ", ".join(f"'{name}', ({sql})" for name, sql in OPTIONAL.items())
 ALL_OPTIONAL = f"select json_build_object({_MEMBERS})"
+_MESSAGE = "select pg_logical_emit_message(true, 'pgwrap', 'closes a WAL segment')"
+"""A commit that changes nothing and that every role may make: an idle server would not switch without one, and a WAL
+receiver closes a segment only when the next one begins."""
+_COPYING = """
+select json_build_array(sum(backup_streamed), sum(backup_total), count(*)) as answer from pg_stat_progress_basebackup
+"""
+ACTIONS = {
+    "switch-wal": (_MESSAGE, "select pg_walfile_name(pg_switch_wal()) as answer", _MESSAGE),
+    "copying": (_COPYING,),
+}
+"""`switch-wal` is all that pgwrap changes in a server by itself. PostgreSQL tells of copies since version 13."""

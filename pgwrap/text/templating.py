@@ -19,11 +19,11 @@ def render(template: str, values: Mapping[str, object]) -> str:
 
 @cache
 def _environment() -> jinja2.Environment:
-    # What is written are configuration files, not HTML: escaping is the business of whoever gives the values.
+    # Pages are escaped here; for configuration files that is the business of whoever gives the values.
     return jinja2.Environment(
         loader=jinja2.FileSystemLoader(_directories()),
         undefined=jinja2.StrictUndefined,
-        autoescape=False,  # noqa: S701
+        autoescape=jinja2.select_autoescape(enabled_extensions=("html.j2",), default=False),
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,

@@ -27,6 +27,7 @@ LAYERS = {
 PORTS = {"pgwrap.engines.port", "pgwrap.system.port"}
 PORT_USERS = {"ops", "system", "engines"}
 DOORS = {
+    "sqlite3": {"pgwrap.system.journal"},
     "subprocess": {"pgwrap.system.process"},
     "psycopg": {"pgwrap.system.prober"},
     "jinja2": {"pgwrap.text.templating"},

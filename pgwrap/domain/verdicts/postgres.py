@@ -17,7 +17,7 @@ _QUEUE_WARNING = 16
 _QUEUE_CRITICAL = 256
 """Segments that wait to be archived."""
 _WAL_LEVEL = PostgresSetting(name="wal_level", value="replica", restart=True, reason="", minimum=True)
-_CLOCK_TOLERANCE = 60.0
+CLOCK_TOLERANCE = 60.0
 """Seconds."""
 
 
@@ -202,11 +202,11 @@ def _clock(evidence: Evidence) -> Iterator[Finding]:
     server = evidence.server
     if server is not None and server.clock is not None:
         ahead = (server.clock - evidence.now).total_seconds()
-        if abs(ahead) > _CLOCK_TOLERANCE:
+        if abs(ahead) > CLOCK_TOLERANCE:
             yield _skew(f"PostgreSQL's clock says {words.moment(server.clock)}", ahead, evidence)
     elif newest is not None and newest.stopped_at is not None:
         ahead = (newest.stopped_at - evidence.now).total_seconds()
-        if ahead > _CLOCK_TOLERANCE:
+        if ahead > CLOCK_TOLERANCE:
             yield _skew(f"backup {newest.id} ended at {words.moment(newest.stopped_at)}", ahead, evidence)
 
 

@@ -173,17 +173,12 @@ def _missed(objective: ObjectiveStatus) -> str:
 
 def _hint(objective: ObjectiveStatus, evidence: Evidence) -> str:
     if objective.name == "rto":
-        return f"take the time of a trial restore: {_trial_restore(evidence)}"
+        return f"take the time of a restore drill: {_drill(evidence)}"
     return words.native(evidence.cluster, pgbackrest=("check",), barman=("check", "{}"))
 
 
-def _trial_restore(evidence: Evidence) -> str:
-    """The engine's own restore of the newest backup, into a place of its own and never archiving."""
-    return words.native(
-        evidence.cluster,
-        pgbackrest=("--pg1-path=EMPTY-DIRECTORY", "--archive-mode=off", "restore"),
-        barman=("recover", "{}", "latest", "EMPTY-DIRECTORY"),
-    )
+def _drill(evidence: Evidence) -> str:
+    return f"pgwrap drill {evidence.cluster.name}"
 
 
 def _drills(evidence: Evidence) -> Iterator[Finding]:
@@ -193,24 +188,39 @@ def _drills(evidence: Evidence) -> Iterator[Finding]:
             code=FindingCode.DRILL_NEVER,
             severity=Severity.OK if objective is None else Severity.WARNING,
             message="no restore of this cluster has ever been tried out",
-            hint=_trial_restore(evidence),
+            hint=_drill(evidence),
         )
         return
-    yield from _failed(drill)
+    yield from _failed(drill, evidence)
     if objective is not None and objective.severity is not Severity.OK:
         yield Finding(
             code=FindingCode.DRILL_TOO_OLD,
             severity=objective.severity,
-            message=f"the last restore drill was at {words.moment(drill.at)}; "
-            f"the limit is {duration(objective.limit_seconds)}",
-            hint=_trial_restore(evidence),
+            message=f"{_last_passed(drill)}; the limit is {duration(objective.limit_seconds)}",
+            hint=_drill(evidence),
         )
 
 
-def _failed(drill: DrillReport) -> Iterator[Finding]:
+def _last_passed(drill: DrillReport) -> str:
+    if drill.passed_at is None:
+        return "no restore drill has ever passed"
+    return f"the last restore drill that passed was at {words.moment(drill.passed_at)}"
+
+
+def _failed(drill: DrillReport, evidence: Evidence) -> Iterator[Finding]:
     if drill.severity is not Severity.OK:
         yield Finding(
             code=FindingCode.DRILL_FAILED,
             severity=drill.severity,
-            message=f"the restore drill of {words.moment(drill.at)} failed: {drill.message}",
+            message=f"the restore drill of {words.moment(drill.at)} {_how(drill)}: {drill.message}",
+            hint=f"pgwrap drill report {evidence.cluster.name}",
+            backup=drill.backup,
+            repository=drill.repository,
         )
+
+
+def _how(drill: DrillReport) -> str:
+    return _OUTCOMES.get(drill.severity, "failed")
+
+
+_OUTCOMES = {Severity.UNKNOWN: "could not tell", Severity.WARNING: "missed a promise"}

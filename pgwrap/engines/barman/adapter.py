@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pgwrap.domain.adoption import Adoption
+from pgwrap.domain.checking import Place
 from pgwrap.domain.command import Command, Conversation
-from pgwrap.domain.facts import Observation
+from pgwrap.domain.facts import Backup, Observation
 from pgwrap.domain.handover import Handover
 from pgwrap.domain.model import Cluster, EngineInstance, EngineKind
 from pgwrap.domain.native import NativeFile, Reading
 from pgwrap.domain.plan import ClusterSettings, Step, Trial
+from pgwrap.domain.restoring import Tablespace
 from pgwrap.domain.retention import Forecast
 from pgwrap.engines.barman import commands
 from pgwrap.engines.barman.backup import backup_job
@@ -18,10 +20,15 @@ from pgwrap.engines.barman.observe import observe
 from pgwrap.engines.barman.review import review, review_together
 from pgwrap.engines.barman.settings import settings
 from pgwrap.engines.barman.versions import NEWEST, OLDEST, ask_version
-from pgwrap.engines.barman.words import DEFAULT_HOME, backup_directory, owner
+from pgwrap.engines.barman.words import DEFAULT_HOME, backup_directory
+from pgwrap.engines.barman.words import owner as owner_of
 from pgwrap.engines.port import (
     BackupJob,
     BackupRequest,
+    CheckRequest,
+    CheckStep,
+    CopyJob,
+    CopyRequest,
     EngineVersion,
     ExpiryJob,
     ExpiryRequest,
@@ -34,7 +41,11 @@ from pgwrap.engines.port import (
     Remark,
     Rendered,
     RenderRequest,
+    RestoreJob,
+    RestoreRequest,
     TrialRequest,
+    VerifyRequest,
+    VerifyStep,
 )
 
 
@@ -59,7 +70,7 @@ class Barman:
 
     def default_user(self, cluster: Cluster) -> str | None:
         """`barman_user`: Barman refuses to run as anyone else."""
-        return owner(cluster.engine)
+        return owner_of(cluster.engine)
 
     def owned_paths(self, cluster: Cluster) -> tuple[str, ...]:
         """The server's catalog, then Barman's home."""
@@ -182,3 +193,43 @@ class Barman:
     def backup(self, request: BackupRequest) -> BackupJob:
         """See backup.py."""
         return backup_job(request)
+
+    def verification(self, request: VerifyRequest) -> tuple[VerifyStep, ...]:
+        """See verify.py."""
+        from pgwrap.engines.barman.verify import verification  # noqa: PLC0415 - for `verify` alone
+
+        return verification(request)
+
+    def places_needed(self, cluster: Cluster) -> tuple[Place, ...]:
+        """See check.py."""
+        from pgwrap.engines.barman.check import places  # noqa: PLC0415 - for `check` alone
+
+        return places(cluster)
+
+    def check(self, request: CheckRequest) -> tuple[CheckStep, ...]:
+        """See check.py."""
+        from pgwrap.engines.barman.check import check_steps  # noqa: PLC0415 - for `check` alone
+
+        return check_steps(request)
+
+    def restore_user(self, cluster: Cluster, owner: str | None) -> str | None:  # noqa: ARG002 - it runs as no other
+        """`barman_user`, whoever is to own the files."""
+        return cluster.run_as or owner_of(cluster.engine)
+
+    def tablespaces(self, cluster: Cluster, backup: Backup, run_as: str | None) -> Conversation[tuple[Tablespace, ...]]:
+        """See restore.py."""
+        from pgwrap.engines.barman.restore import tablespaces  # noqa: PLC0415 - for `restore` alone
+
+        return tablespaces(cluster, backup, run_as)
+
+    def restore(self, request: RestoreRequest) -> RestoreJob:
+        """See restore.py."""
+        from pgwrap.engines.barman.restore import restore_job  # noqa: PLC0415 - for `restore` alone
+
+        return restore_job(request)
+
+    def copy(self, request: CopyRequest) -> Conversation[CopyJob]:
+        """See copy.py."""
+        from pgwrap.engines.barman.copy import copy  # noqa: PLC0415 - for drills alone
+
+        return copy(request)

@@ -6,12 +6,14 @@ from collections.abc import Generator
 from dataclasses import dataclass
 
 from pgwrap.domain.adoption import Adoption
+from pgwrap.domain.checking import Place
 from pgwrap.domain.command import Command, Conversation, Outcome
-from pgwrap.domain.facts import Observation
+from pgwrap.domain.facts import Backup, Observation
 from pgwrap.domain.handover import Handover
 from pgwrap.domain.model import Cluster, EngineInstance, EngineKind
 from pgwrap.domain.native import NativeFile, Reading
 from pgwrap.domain.plan import ClusterSettings, Step, Trial
+from pgwrap.domain.restoring import Tablespace
 from pgwrap.domain.retention import Forecast
 from pgwrap.engines.pgbackrest import commands, observe, postgres
 from pgwrap.engines.pgbackrest.failures import raise_for
@@ -19,6 +21,10 @@ from pgwrap.engines.pgbackrest.output import version_from
 from pgwrap.engines.port import (
     BackupJob,
     BackupRequest,
+    CheckRequest,
+    CheckStep,
+    CopyJob,
+    CopyRequest,
     EngineVersion,
     ExpiryJob,
     ExpiryRequest,
@@ -31,7 +37,11 @@ from pgwrap.engines.port import (
     Remark,
     Rendered,
     RenderRequest,
+    RestoreJob,
+    RestoreRequest,
     TrialRequest,
+    VerifyRequest,
+    VerifyStep,
 )
 
 _OLDEST = EngineVersion((2, 45))
@@ -205,6 +215,44 @@ class PgBackRest:
 
         return backup.backup(request)
 
+    def verification(self, request: VerifyRequest) -> tuple[VerifyStep, ...]:
+        """See verify.py."""
+        from pgwrap.engines.pgbackrest.verify import verification  # noqa: PLC0415 - for `verify` alone
+
+        return verification(request)
+
+    def places_needed(self, cluster: Cluster) -> tuple[Place, ...]:
+        """See check.py."""
+        from pgwrap.engines.pgbackrest.check import places  # noqa: PLC0415 - for `check` alone
+
+        return places(cluster)
+
+    def check(self, request: CheckRequest) -> tuple[CheckStep, ...]:
+        """See check.py."""
+        from pgwrap.engines.pgbackrest.check import check_steps  # noqa: PLC0415 - for `check` alone
+
+        return check_steps(request)
+
+    def restore_user(self, cluster: Cluster, owner: str | None) -> str | None:
+        """The owner of the restored files: pgBackRest restores as who is to own them (its own `pg1-user`'s account)."""
+        return owner or cluster.run_as or cluster.engine.run_as
+
+    def tablespaces(self, cluster: Cluster, backup: Backup, run_as: str | None) -> Conversation[tuple[Tablespace, ...]]:
+        """Which tablespaces are in a backup."""
+        from pgwrap.engines.pgbackrest import restore  # noqa: PLC0415 - for `restore` alone
+
+        return restore.tablespaces(cluster, backup, run_as)
+
+    def restore(self, request: RestoreRequest) -> RestoreJob:
+        """How to restore a backup."""
+        from pgwrap.engines.pgbackrest import restore  # noqa: PLC0415 - for `restore` alone
+
+        return restore.restore(request)
+
+    def copy(self, request: CopyRequest) -> Conversation[CopyJob]:
+        """See copy.py."""
+        return _copy(request)
+
 
 def _version(
     instance: EngineInstance, run_as: str | None
@@ -212,3 +260,11 @@ def _version(
     (outcome,) = yield (commands.version_command(instance, run_as, _VERSION_DEADLINE),)
     raise_for(outcome)
     return version_from(outcome.text())
+
+
+def _copy(request: CopyRequest) -> Generator[tuple[Command, ...], tuple[Outcome, ...], CopyJob]:
+    """Nothing has to be asked first."""
+    from pgwrap.engines.pgbackrest.copy import copy  # noqa: PLC0415 - for drills alone
+
+    yield ()
+    return copy(request)

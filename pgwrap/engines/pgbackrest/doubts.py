@@ -140,9 +140,14 @@ def _level_doubt(compression: str | None, level: int | None, path: Path) -> Iter
         yield _error(path, reason)
 
 
+_RUN_BY_PGWRAP = ("before_backup", "after_backup", "on_failure")
+
+
 def hook_doubts(cluster: Cluster) -> Iterator[Remark]:
-    """pgBackRest runs no hooks, and pgwrap runs none yet."""
+    """pgBackRest runs no hooks; pgwrap runs those of a backup."""
     for event, _ in cluster.hooks:
+        if event in _RUN_BY_PGWRAP:
+            continue
         path = (*cluster.spec_path, "hooks", event)
         yield _warning(path, "pgBackRest runs no hooks, and this version of pgwrap runs none in its place; ignored")
 

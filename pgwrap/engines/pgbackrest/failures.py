@@ -12,6 +12,8 @@ from pgwrap.engines.pgbackrest.output import ReportedError, reported_error, warn
 from pgwrap.errors import Busy, EngineFailed, OutputNotUnderstood
 
 _ENGINE = "pgBackRest"
+_NOT_ALLOWED = "Permission denied"
+"""A lock file of another user's gives the same error as one that is held (src/common/lock.c)."""
 
 
 def trouble_in(outcome: Outcome) -> Finding | None:
@@ -37,7 +39,7 @@ def raise_for(outcome: Outcome, cluster: str | None = None) -> None:
         return
     error = reported_error(outcome)
     hint = hint_for(error.code) or error.hint or _by_hand(outcome.command)
-    if error.code == LOCK_ACQUIRE:
+    if error.code == LOCK_ACQUIRE and _NOT_ALLOWED not in error.text:
         raise Busy(sentence(outcome, error), hint=hint, cluster=cluster)
     raise EngineFailed(sentence(outcome, error), hint=hint, cluster=cluster, engine_exit=outcome.exit_code)
 

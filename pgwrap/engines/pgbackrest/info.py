@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from pgwrap.domain.facts import BackupType
+from pgwrap.domain.restoring import Tablespace
 from pgwrap.domain.wal import Lsn, is_segment_name
 from pgwrap.errors import OutputNotUnderstood
 from pgwrap.text.json_fields import Fields, WrongField, fields_of
@@ -122,6 +123,27 @@ def stanzas_from(stdout: bytes) -> tuple[StanzaInfo, ...]:
         return tuple(_stanza(fields_of(value, f"info[{index}]")) for index, value in stanzas)
     except WrongField as error:
         raise OutputNotUnderstood(f"in the answer of `info`, {error}") from error
+
+
+def parse_tablespaces(text: str, label: str) -> tuple[Tablespace, ...]:
+    """The tablespaces of the backup that `info --set` was asked for; OutputNotUnderstood when it is not there."""
+    try:
+        for value in _decoded(text):
+            for backup in fields_of(value, "the stanza").children("backup"):
+                if backup.text("label") == label:
+                    return _tablespaces(backup)
+    except WrongField as error:
+        raise OutputNotUnderstood(f"in the answer of `info`, {error}") from error
+    raise OutputNotUnderstood(f"`info` tells nothing of backup {label}")
+
+
+def _tablespaces(backup: Fields) -> tuple[Tablespace, ...]:
+    if "tablespace" not in backup.values:
+        raise backup.wrong("tablespace", "there")
+    found = () if backup.values["tablespace"] is None else backup.children("tablespace")
+    return tuple(
+        Tablespace(name=one.text("name"), oid=one.integer("oid"), location=one.text("destination")) for one in found
+    )
 
 
 def _decoded(text: str) -> Iterator[object]:

@@ -21,7 +21,8 @@ _LINE = re.compile(
 )
 _VERSION = re.compile(r"\S+ v?(\d+\.\d+\S*)")
 _LABEL = re.compile(r"new backup label = (\d{8}-\d{6}F(?:_\d{8}-\d{6}[DI])?)")
-_PERCENT = re.compile(r"\((?:bundle \d+/\d+, )?[\d.]+[KMGTP]?i?B, (\d+(?:\.\d+)?)%\)")
+_COPIED = re.compile(r"\((?:bundle \d+/\d+, )?(?P<size>[\d.]+)(?P<unit>[KMGTP]?)i?B, (?P<share>\d+(?:\.\d+)?)%\)")
+_UNITS = " KMGTP"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +112,18 @@ def new_label(text: str) -> str | None:
     return None if match is None else match[1]
 
 
-def fraction_done(line: str) -> float | None:
-    """How much of a backup is copied, from a DETAIL line (`…, 12.34%)`); None on any other line."""
-    match = _PERCENT.search(line)
-    return None if match is None else min(float(match[1]) / 100, 1.0)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopiedFile:
+    """A file that was just copied: its size in bytes, which pgBackRest rounds, and the share of all that is done."""
+
+    size: int
+    fraction: float
+
+
+def copied(line: str) -> CopiedFile | None:
+    """The file that a DETAIL line tells of (`backup file …/1259 (104KB, 12.34%)`); None on any other line."""
+    match = _COPIED.search(line)
+    if match is None:
+        return None
+    size = float(match["size"]) * 1024 ** max(_UNITS.index(match["unit"] or " "), 0)
+    return CopiedFile(size=round(size), fraction=min(float(match["share"]) / 100, 1.0))

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pgwrap.domain.facts import DrillReport, ObjectiveStatus, Observation, PostgresView, ReplicationSlot, Severity
+from pgwrap.domain.facts import (
+    DrillReport,
+    ObjectiveStatus,
+    Observation,
+    PostgresView,
+    ReplicationSlot,
+    Severity,
+    WalStatus,
+)
 from pgwrap.domain.model import Objectives
 from pgwrap.domain.objectives import Grounds, archive_timeout, objective_statuses
 from pgwrap.domain.recovery import CLOCK_TICK, recoverable, stretches
@@ -85,9 +93,31 @@ def test_restore_time_is_unknown_until_a_restore_measures_it(build: Build) -> No
 )
 def test_drill_age(build: Build, minute: float | None, expected: Severity) -> None:
     """Never is as bad as too long ago."""
-    drill = None if minute is None else DrillReport(at=build.at(minute), severity=Severity.OK, message="")
+    drill = None if minute is None else passed(build, minute)
 
     assert expected == measure(build, healthy(build), drill=drill)["drill_age"].severity
+
+
+def passed(build: Build, minute: float) -> DrillReport:
+    """A drill that passed, and took ten minutes."""
+    at = build.at(minute)
+    return DrillReport(at=at, severity=Severity.OK, message="", passed_at=at, rto_seconds=600.0)
+
+
+def test_a_drill_that_failed_keeps_no_promise(build: Build) -> None:
+    """The age counts from the one that passed, however new the failed one."""
+    failed = DrillReport(at=build.at(1), severity=Severity.CRITICAL, message="")
+    assert Severity.WARNING == measure(build, healthy(build), drill=failed)["drill_age"].severity
+    long_ago = replace(failed, passed_at=build.at(-1500))
+    assert Severity.WARNING == measure(build, healthy(build), drill=long_ago)["drill_age"].severity
+
+
+@pytest.mark.parametrize(("limit", "expected"), [(600, Severity.OK), (599, Severity.WARNING)])
+def test_restore_time_is_the_newest_drill_s(build: Build, limit: int, expected: Severity) -> None:
+    """Restore, replay and start together."""
+    grounds = Grounds(observation=healthy(build), wal=WalStatus(), last_drill=passed(build, 0), now=build.at(15))
+    (status,) = objective_statuses(Objectives(rto=limit), grounds)
+    assert (600.0, expected) == (status.observed_seconds, status.severity)
 
 
 def lag(build: Build, observation: Observation, postgres: PostgresView | None, **more: object) -> tuple[object, object]:

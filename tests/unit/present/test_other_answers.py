@@ -89,10 +89,10 @@ def test_a_secret_is_masked_wherever_it_stands(secret: str, before: str, after: 
 
 
 def test_progress_with_all_that_is_known() -> None:
-    """Bar, share, bytes, time, message."""
+    """Bar, share, bytes, rate, time, what is left, message."""
     line = progress_line(elapsed=65, done_bytes=10 << 20, total_bytes=40 << 20, message="base/1/2")
 
-    assert line == "[#####               ]  25%  10.0 MiB of 40.0 MiB  1m5s  base/1/2"
+    assert line == "[#####               ]  25%  10.0 MiB of 40.0 MiB  157.5 KiB/s  1m5s  about 3m15s left  base/1/2"
 
 
 def test_progress_with_nothing_known() -> None:

@@ -6,6 +6,7 @@ import grp
 import os
 import pwd
 import stat
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -212,6 +213,24 @@ def test_private_directory_is_private_and_removed() -> None:
         assert mode(Path(directory)) == 0o700
         (Path(directory) / "deep" / "er").mkdir(parents=True)
     assert not Path(directory).exists()
+
+
+def test_a_killed_ones_private_directory_is_removed_by_the_next(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """One that is at work, one that was just made and one with another name stay."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    left, other = tmp_path / "pgwrap-scratch-left", tmp_path / "pgwrap-other"
+    for path in (left, other):
+        path.mkdir(mode=0o700)
+        (path / "secret.conf").write_text("password")
+    with FILES.private_directory(None) as at_work:
+        assert left.exists()  # it may be just made
+        monkeypatch.setattr("pgwrap.system.files._JUST_MADE", -1.0)
+        with FILES.private_directory(None):
+            assert not left.exists()
+            assert other.exists()
+            assert Path(at_work).exists()
 
 
 @needs_root

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,10 +14,12 @@ from pgwrap.domain.model import BackupPolicy, Cluster, PostgresTarget, RemoteHos
 from pgwrap.engines.barman.adapter import Barman
 from pgwrap.engines.port import BackupRequest, EngineVersion
 from pgwrap.errors import Busy, EngineFailed, EngineMissing, EngineTimeout, EngineUnsupported, OutputNotUnderstood
+from tests.unit.engines.barman.conftest import Replay
 
 Clusters = Callable[..., Cluster]
 Recording = Callable[[str], str]
 NEW = EngineVersion((3, 20, 1))
+LOCKS = "lslocks --noheadings --raw --output PATH"
 
 
 def request(cluster: Cluster, kind: Any = "full", version: EngineVersion = NEW) -> BackupRequest:
@@ -23,10 +27,13 @@ def request(cluster: Cluster, kind: Any = "full", version: EngineVersion = NEW) 
     return BackupRequest(cluster=cluster, type=kind, run_as="barman", version=version)
 
 
-def end(cluster: Cluster, stdout: str, exit_code: int = 0, stderr: str = "") -> Any:
+def end(
+    cluster: Cluster, stdout: str, exit_code: int = 0, stderr: str = "", further: dict[str, Any] | None = None
+) -> Any:
     """The result for what Barman printed."""
     job = Barman().backup(request(cluster))
-    return job.result(Outcome(command=job.command, exit_code=exit_code, stdout=stdout.encode(), stderr=stderr.encode()))
+    ended = Outcome(command=job.command, exit_code=exit_code, stdout=stdout.encode(), stderr=stderr.encode())
+    return Replay(further or {}).hold(job.conclude(ended))
 
 
 @pytest.mark.parametrize(
@@ -89,12 +96,63 @@ def test_an_error_after_a_whole_backup_leaves_the_backup(cluster: Clusters, reco
 
 
 def test_a_check_that_fails_points_to_barman_check(cluster: Clusters, recording: Recording) -> None:
-    """Barman says nothing more itself."""
+    """Barman says nothing more itself; asked again, it names the checks."""
+    check = {"s4": {"postgresql": {"status": "FAILED", "hint": "down"}, "directories": {"status": "OK", "hint": ""}}}
+    further = {LOCKS: (0, b"/x/.other-backup.lock\n", b""), "-f json check s4": (1, json.dumps(check).encode(), b"")}
     with pytest.raises(EngineFailed) as failure:
-        end(cluster("s4"), recording("3.19.1/52_backup_down.out"), 1)
+        end(cluster("s4"), recording("3.19.1/52_backup_down.out"), 1, further=further)
 
-    assert (1, "Barman refuses to start: one of its checks fails") == (failure.value.engine_exit, failure.value.message)
+    assert failure.value.engine_exit == 1
+    assert failure.value.message == "Barman refuses to start: one of its checks fails: postgresql (down)"
     assert "see what Barman finds: sudo -u barman barman -c /etc/barman.conf check s4" == failure.value.hint
+
+
+def test_a_refusal_while_the_lock_is_held_is_busy(cluster: Clusters, recording: Recording) -> None:
+    """Barman says the same as for a check that fails; the lock tells."""
+    locks = b"/run/lock\n/var/lib/barman/.s4-backup.lock\n"
+    further = {LOCKS: (0, locks, b""), "-f json check s4": (1, b"", b"")}
+    with pytest.raises(Busy):
+        end(cluster("s4"), recording("3.19.1/52_backup_down.out"), 1, further=further)
+
+
+def test_without_an_answer_about_locks_it_is_a_failure(cluster: Clusters, recording: Recording) -> None:
+    """`lslocks` may be missing; then nobody says that it is busy."""
+    further = {LOCKS: Failure.MISSING, "-f json check s4": (1, b"", b"")}
+    with pytest.raises(EngineFailed, match="one of its checks fails"):
+        end(cluster("s4"), recording("3.19.1/52_backup_down.out"), 1, further=further)
+
+
+def test_it_takes_a_name_and_no_annotation(cluster: Clusters) -> None:
+    """Each engine says what it can."""
+    job = Barman().backup(replace(request(cluster("a")), name="before upgrade"))
+    assert ("backup", "--name", "before upgrade", "a") == job.command.argv[5:]
+    with pytest.raises(EngineUnsupported, match="no annotations"):
+        Barman().backup(replace(request(cluster("a")), annotations=(("k", "v"),)))
+
+
+@pytest.mark.parametrize(("status", "settled"), [("WAITING_FOR_WALS", False), ("DONE", True)])
+def test_settling_takes_wal_in_judges_and_asks(cluster: Clusters, status: str, settled: bool) -> None:
+    """What cron does, for one backup."""
+    settle = Barman().backup(request(cluster("a"))).settle
+    assert settle is not None
+    settling = settle("20260101T000000")
+    said = [" ".join(command.argv[3:]) for command in settling.commands]
+    assert said == [
+        "archive-wal a", "check-backup a 20260101T000000", "-f json show-backup a 20260101T000000",
+    ]  # fmt: skip
+    text = json.dumps({"a": {"backup_id": "20260101T000000", "status": status}})
+    asked = Outcome(command=settling.commands[-1], exit_code=0, stdout=text.encode())
+    assert settling.settled(asked) is settled
+
+
+def test_a_backup_that_fails_while_it_waits_is_a_failure(cluster: Clusters) -> None:
+    """Barman 3.20 finds out that the timeline changed meanwhile."""
+    settle = Barman().backup(request(cluster("a"))).settle
+    assert settle is not None
+    settling = settle("20260101T000000")
+    asked = Outcome(command=settling.commands[-1], exit_code=0, stdout=b'{"a": {"status": "FAILED"}}')
+    with pytest.raises(EngineFailed, match="failed while it waited"):
+        settling.settled(asked)
 
 
 def test_an_inactive_server_is_a_failure_although_barman_returns_zero(cluster: Clusters, recording: Recording) -> None:
@@ -140,4 +198,4 @@ def test_a_command_that_did_not_run_raises_its_own_error(
     job = Barman().backup(request(cluster("a")))
 
     with pytest.raises(error):
-        job.result(Outcome(command=job.command, failure=failure, message="no"))
+        Replay({}).hold(job.conclude(Outcome(command=job.command, failure=failure, message="no")))

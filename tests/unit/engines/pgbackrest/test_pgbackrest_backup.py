@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pgwrap.domain.command import Failure
+from pgwrap.domain.command import Failure, Outcome
 from pgwrap.domain.model import EngineKind, PostgresTarget, RemoteHost, Repository
 from pgwrap.engines import ENGINES
 from pgwrap.engines.pgbackrest.adapter import PgBackRest
 from pgwrap.engines.pgbackrest.postgres import archive_command
-from pgwrap.engines.port import BackupRequest, Engine, EngineVersion
+from pgwrap.engines.port import BackupJob, BackupRequest, BackupResult, Engine, EngineVersion, NotHere
 from pgwrap.errors import Busy, EngineFailed, EngineMissing, EngineTimeout, EngineUnsupported, OutputNotUnderstood
 from tests.unit.engines.pgbackrest.pgbackrest_estates import BILLING, ESTATES, SPLIT
 from tests.unit.engines.pgbackrest.pgbackrest_fleet import (
@@ -33,6 +33,14 @@ from tests.unit.engines.pgbackrest.pgbackrest_fleet import (
 
 VERSION = EngineVersion((2, 60, 0))
 REQUEST = BackupRequest(cluster=cluster(), type="full", version=VERSION, run_as="postgres", deadline=5)
+
+
+def concluded(job: BackupJob, ended: Outcome) -> BackupResult:
+    """What the end means, without a further question."""
+    result, rounds = drive(job.conclude(ended), lambda _: ended)
+    assert () == rounds
+    assert isinstance(result, BackupResult)
+    return result
 
 
 def test_the_registry_has_it() -> None:
@@ -71,7 +79,7 @@ def test_a_cluster_without_a_repository_cannot_be_backed_up() -> None:
 def test_the_result_is_the_new_backup(version: str, label: str) -> None:
     """Its label and type come from the output."""
     job = PgBackRest().backup(REQUEST)
-    result = job.result(outcome(job.command, recorded(version, "backup_full_detail.out")))
+    result = concluded(job, outcome(job.command, recorded(version, "backup_full_detail.out")))
     assert (label, "full", "done") == (result.id, result.type, result.state)
 
 
@@ -79,7 +87,7 @@ def test_the_type_is_the_one_that_was_taken() -> None:
     """An incremental one without a full one before becomes full; the label tells."""
     job = PgBackRest().backup(replace(REQUEST, type="incremental"))
     text = b"2026-11-22 11:19:53.000 P00   WARN: no prior backup exists, incr backup has been changed to full\n"
-    result = job.result(outcome(job.command, text + recorded("2.60.0", "backup_full_detail.out")))
+    result = concluded(job, outcome(job.command, text + recorded("2.60.0", "backup_full_detail.out")))
     assert ("full", ("no prior backup exists, incr backup has been changed to full",)) == (result.type, result.messages)
 
 
@@ -101,7 +109,7 @@ def test_a_lock_is_busy(version: str) -> None:
     job = PgBackRest().backup(REQUEST)
     locked = outcome(job.command, stream(version, "backup_locked"), exit_code=50)
     with pytest.raises(Busy) as caught:
-        job.result(locked)
+        concluded(job, locked)
     assert "main" == caught.value.cluster
     assert "unable to acquire lock" in caught.value.message
 
@@ -113,7 +121,7 @@ def test_another_error_keeps_the_engines_code_and_words(version: str) -> None:
     stem = "info_no_config"
     ended = outcome(job.command, stream(version, stem), stderr=stream(version, stem, error=True), exit_code=55)
     with pytest.raises(EngineFailed) as caught:
-        job.result(ended)
+        concluded(job, ended)
     assert (55, True) == (caught.value.engine_exit, bool(caught.value.hint))
     assert "unable to open missing file" in caught.value.message
 
@@ -126,8 +134,46 @@ def test_a_warning_before_the_error_is_told_with_it() -> None:
         b"2026-11-23 08:29:46.2 P00  ERROR: [056]: unable to find primary cluster - cannot proceed\n"
     )
     with pytest.raises(EngineFailed) as caught:
-        job.result(outcome(job.command, text, exit_code=56))
+        concluded(job, outcome(job.command, text, exit_code=56))
     assert "(it warned: unable to check pg1: [UnknownError] Permission denied (publickey).)" in caught.value.message
+
+
+def test_no_primary_though_all_answered_is_another_node() -> None:
+    """A standby's node is not where backups are taken; nothing failed."""
+    job = PgBackRest().backup(REQUEST)
+    text = (
+        b"2026-11-23 08:29:46.2 P00  ERROR: [056]: unable to find primary cluster - cannot proceed\n"
+        b"                                    HINT: are all available clusters in recovery?\n"
+    )
+    result, _ = drive(job.conclude(outcome(job.command, text, exit_code=56)), lambda _: outcome(job.command, b""))
+    assert isinstance(result, NotHere)
+    assert "in recovery" in result.reason
+
+
+def test_a_lock_that_may_not_be_taken_is_no_busy_one() -> None:
+    """Waiting would not help: another user ran pgBackRest before."""
+    job = PgBackRest().backup(REQUEST)
+    text = b"P00  ERROR: [050]: unable to acquire lock on file '/tmp/pgbackrest/main-backup.lock': Permission denied\n"
+    with pytest.raises(EngineFailed, match="Permission denied"):
+        concluded(job, outcome(job.command, text, exit_code=50))
+
+
+def test_annotations_go_with_the_backup_and_a_name_does_not() -> None:
+    """pgBackRest has labels and annotations, no names."""
+    job = PgBackRest().backup(replace(REQUEST, annotations=(("ticket", "OPS-42"),)))
+    assert "--annotation=ticket=OPS-42" in job.command.argv
+    with pytest.raises(EngineUnsupported, match="no name besides its label") as caught:
+        PgBackRest().backup(replace(REQUEST, name="x"))
+    assert "annotate it instead: --annotation name=x" == caught.value.hint
+
+
+def test_what_was_copied_is_added_up() -> None:
+    """Bytes, and what they are of, from sizes that pgBackRest rounds."""
+    read = PgBackRest().backup(REQUEST).progress
+    read("P01 DETAIL: backup file /data/base/1/1 (1MB, 50.00%) checksum a")
+    told = read("P01 DETAIL: backup file /data/base/1/2 (1MB, 100.00%) checksum b")
+    assert told is not None
+    assert (1.0, 2 << 20, 2 << 20) == (told.fraction, told.done_bytes, told.total_bytes)
 
 
 @pytest.mark.parametrize(
@@ -144,14 +190,14 @@ def test_a_backup_that_could_not_run_is_told_apart(failure: Failure, error: type
     """Each has an exit code of its own."""
     job = PgBackRest().backup(REQUEST)
     with pytest.raises(error):
-        job.result(failed(job.command, failure))
+        concluded(job, failed(job.command, failure))
 
 
 def test_a_backup_without_a_label_is_not_believed() -> None:
     """Exit code 0 alone is no backup."""
     job = PgBackRest().backup(REQUEST)
     with pytest.raises(OutputNotUnderstood):
-        job.result(outcome(job.command, b"hello"))
+        concluded(job, outcome(job.command, b"hello"))
 
 
 @pytest.mark.parametrize("version", VERSIONS)

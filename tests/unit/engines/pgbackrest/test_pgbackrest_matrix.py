@@ -12,11 +12,11 @@ from pgwrap.domain.command import Command, Outcome
 from pgwrap.domain.model import Repository
 from pgwrap.domain.wal import ranges_of_names
 from pgwrap.engines.pgbackrest.adapter import PgBackRest
-from pgwrap.engines.pgbackrest.backup import result
+from pgwrap.engines.pgbackrest.backup import conclude
 from pgwrap.engines.pgbackrest.info import stanzas_from
 from pgwrap.engines.pgbackrest.listing import listings_from
 from pgwrap.engines.pgbackrest.output import reported_error, version_from
-from pgwrap.engines.port import ObserveRequest
+from pgwrap.engines.port import BackupResult, ObserveRequest
 from pgwrap.errors import Busy, EngineFailed
 from tests.unit.engines.pgbackrest.pgbackrest_fleet import RECORDINGS, cluster, drive, replaying
 
@@ -83,10 +83,12 @@ def test_backups_are_understood(name: str) -> None:
     """A success names its backup; a failure has the engine's code and words."""
     recorded = ALL[name]
     if recorded.exit_code == 0:
-        assert result("orders", recorded).id in recorded.text()
+        result, _ = drive(conclude("orders", recorded), lambda _: recorded)
+        assert isinstance(result, BackupResult)
+        assert result.id in recorded.text()
         return
     with pytest.raises((EngineFailed, Busy)) as caught:
-        result("orders", recorded)
+        drive(conclude("orders", recorded), lambda _: recorded)
     assert f"[{recorded.exit_code:03d}]" in caught.value.message
     assert caught.value.hint
 

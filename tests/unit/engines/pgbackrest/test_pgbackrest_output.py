@@ -7,7 +7,7 @@ import pytest
 from pgwrap.domain.command import Command
 from pgwrap.engines.pgbackrest.error_codes import error_code, hint_for
 from pgwrap.engines.pgbackrest.output import (
-    fraction_done,
+    copied,
     log_lines,
     new_label,
     reported_error,
@@ -97,7 +97,7 @@ def test_the_label_of_an_incremental_backup_is_whole() -> None:
 def test_progress_rises_to_the_end(version: str) -> None:
     """The percentages of the DETAIL lines are read, bundled or not."""
     lines = recorded(version, "backup_full_detail.out").decode().splitlines()
-    fractions = [fraction for line in lines if (fraction := fraction_done(line)) is not None]
+    fractions = [file.fraction for line in lines if (file := copied(line)) is not None]
     assert len(fractions) > 3
     assert sorted(fractions) == fractions
 

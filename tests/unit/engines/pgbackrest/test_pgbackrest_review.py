@@ -117,7 +117,7 @@ def test_the_reviewed_estates_have_nothing_wrong(name: str) -> None:
             "warning",
         ),
         (replace(BILLING, repositories=()), ("repositories",), "error"),
-        (replace(BILLING, hooks=(("after_backup", ("true",)),)), ("hooks", "after_backup"), "warning"),
+        (replace(BILLING, hooks=(("after_restore", ("true",)),)), ("hooks", "after_restore"), "warning"),
         (replace(BILLING, hooks=(("before_archive", ("true",)),)), ("hooks", "before_archive"), "warning"),
         (
             replace(BILLING, retention=RetentionPolicy(window_days=7, minimum_full=3)),

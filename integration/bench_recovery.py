@@ -1,0 +1,135 @@
+"""Measures what `pgwrap restore` and `pgwrap drill` add to the engine's own restore, PostgreSQL's start and the same
+looks, on a pgbench database of a gigabyte under each engine. It proves no answer right.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from integration.conftest import PAIR, QUIET_RPO
+from integration.figures import Figure, Sample
+from integration.lab.estate import Estate, estate
+from integration.lab.machine import Machine
+from integration.lab.postgres import PostgresServer, describe_server
+from integration.lab.room import room
+
+SCALE = 68
+"""Of pgbench: about 15 MB each."""
+LIMIT = 1.1
+DEADLINE = 1200.0
+JOBS = "2"
+"""As a drill's own pg_amcheck has."""
+
+
+def recovery_figures(machine: Machine, repeat: int) -> Iterator[Figure]:
+    """Both commands under both engines, each against the bare one in turn."""
+    with room(machine, "bench") as place, estate(place, PAIR, rpo=QUIET_RPO) as made:
+        made.render()
+        for name, engine in PAIR.items():
+            backup = _fill(made, name)
+            bare = Bare(made=made, name=name, backup=backup, copy=describe_server(place, f"copy-{name}"))
+            yield _figure(f"restore, 1 GB, {engine}", repeat, partial(_restore, bare), bare.restored)
+            yield _figure(f"drill, 1 GB, {engine}", repeat, partial(_drill, bare), bare.drilled)
+
+
+def _fill(made: Estate, name: str) -> str:
+    """A gigabyte of pgbench's and a backup of it; the backup's id."""
+    made.apply_settings(name)
+    made.start_engine(name)
+    server = made.servers[name]
+    connection = ("--host", str(server.sockets), "--port", str(server.port), "--username", "postgres")
+    initialise = ("--initialize", "--quiet", f"--scale={SCALE}", *connection, "postgres")
+    made.room.run(server.program("pgbench"), *initialise, deadline=DEADLINE)
+    server.sql("checkpoint")
+    made.commit_and_archive(name)
+    backup = made.back_up(name)
+    made.pgwrap("canary", name)
+    made.commit_and_archive(name)
+    return backup
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bare:
+    """The same work by the engine's and PostgreSQL's own commands, into a place of its own."""
+
+    made: Estate
+    name: str
+    backup: str
+    copy: PostgresServer
+
+    def restored(self) -> float:
+        """Wall seconds of the engine's own restore."""
+        _clear(self.copy.data)
+        began = time.monotonic()
+        self._restore()
+        return time.monotonic() - began
+
+    def drilled(self) -> float:
+        """Wall seconds of the restore, the start with all its WAL, every look of a drill, and the removal."""
+        _clear(self.copy.data)
+        began = time.monotonic()
+        self._restore()
+        self.copy.prepare()
+        self.copy.configure({"archive_mode": "off", "shared_buffers": "128MB", "autovacuum": "off"})
+        self.copy.start(DEADLINE)
+        self.copy.wait_for("select not pg_is_in_recovery()", DEADLINE)
+        self._look()
+        shutil.rmtree(self.copy.data)
+        return time.monotonic() - began
+
+    def _restore(self) -> None:
+        data = str(self.copy.data)
+        if PAIR[self.name] == "barman":
+            self.made.barman.run("recover", "--no-get-wal", self.name, self.backup, data, deadline=DEADLINE)
+            return
+        options = (f"--stanza={self.name}", f"--set={self.backup}", f"--pg1-path={data}", "--archive-mode=off")
+        self.made.pgbackrest.run(*options, "restore")
+
+    def _look(self) -> None:
+        copy = self.copy
+        connection = (f"--host={copy.sockets}", f"--port={copy.port}", "--username=postgres", "--no-password")
+        amcheck = ("--all", "--install-missing", "--heapallindexed", f"--jobs={JOBS}")
+        copy.room.run(copy.program("pg_amcheck"), *connection, *amcheck, deadline=DEADLINE)
+        dump = ("--schema-only", "--no-role-passwords", "--no-sync", "--file=/dev/null")
+        copy.room.run(copy.program("pg_dumpall"), *connection, *dump, deadline=DEADLINE)
+        copy.stop()
+        copy.room.run(copy.program("pg_checksums"), "--check", f"--pgdata={copy.data}", deadline=DEADLINE)
+
+
+def _restore(bare: Bare) -> float:
+    """Wall seconds of `pgwrap restore` into the same place."""
+    _clear(bare.copy.data)
+    return _timed(bare.made, "restore", bare.name, "--directory", str(bare.copy.data), "--yes", "--quiet")
+
+
+def _drill(bare: Bare) -> float:
+    """Wall seconds of `pgwrap drill`."""
+    return _timed(bare.made, "drill", bare.name, "--directory", str(bare.made.room.directory("scratch")), "--quiet")
+
+
+def _timed(made: Estate, *arguments: str) -> float:
+    return made.pgwrap(*arguments, deadline=DEADLINE).seconds
+
+
+def _clear(data: Path) -> None:
+    shutil.rmtree(data, ignore_errors=True)
+
+
+def _figure(name: str, repeat: int, ours: Callable[[], float], bare: Callable[[], float]) -> Figure:
+    """One of ours and one of theirs in turn."""
+    pairs = tuple((ours(), bare()) for _ in range(repeat))
+    took, against = (Sample(tuple(pair[index] for pair in pairs)) for index in (0, 1))
+    ratio = took.median / against.median
+    return Figure(
+        name=name,
+        limit=f"{LIMIT} x",
+        measured=took.text("s", 2),
+        against=f"the bare commands: {against.text('s', 2)}",
+        ratio=ratio,
+        holds=ratio <= LIMIT,
+    )

@@ -1,0 +1,51 @@
+"""What pg_controldata says of a data directory, as far as a restored copy needs it. It reads no file.
+
+Source: PostgreSQL's src/bin/pg_controldata/pg_controldata.c, 12 to 18; messages in English.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from pgwrap.errors import OutputNotUnderstood
+
+_LINE = re.compile(r"^([^:]+):\s+(.*?)\s*$", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ControlFile:
+    """The control file of a cluster."""
+
+    system_identifier: str
+    segment_size: int
+    data_checksums: bool | None
+    settings: tuple[tuple[str, str], ...]
+    """The settings that a copy must have at least as large as the original had: max_connections and its like."""
+
+
+_SETTINGS = {
+    "max_connections setting": "max_connections",
+    "max_worker_processes setting": "max_worker_processes",
+    "max_prepared_xacts setting": "max_prepared_transactions",
+    "max_locks_per_xact setting": "max_locks_per_transaction",
+}
+
+
+def read_control_file(text: str) -> ControlFile:
+    """Read pg_controldata's output; OutputNotUnderstood when what is needed is not there."""
+    values = dict(_LINE.findall(text))
+    try:
+        return ControlFile(
+            system_identifier=values["Database system identifier"],
+            segment_size=int(values["Bytes per WAL segment"]),
+            data_checksums=_checksums(values),
+            settings=tuple((name, str(int(values[label]))) for label, name in _SETTINGS.items() if label in values),
+        )
+    except (KeyError, ValueError) as error:
+        raise OutputNotUnderstood(f"pg_controldata's output cannot be read: {error}") from error
+
+
+def _checksums(values: dict[str, str]) -> bool | None:
+    version = values.get("Data page checksum version")
+    return None if version is None else version != "0"
