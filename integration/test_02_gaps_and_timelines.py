@@ -92,8 +92,7 @@ def _promote(made: Estate, name: str) -> None:
 
 
 def test_no_backup_since_the_upgrade(orders: Estate) -> None:
-    """`pgwrap apply` leaves it to a person to say that it is no stranger's; the old backups are listed then, but none is
-    of the cluster that runs now: that is said."""
+    """`pgwrap apply` leaves an unknown cluster to a person; the old backups are listed, but none is of the new one."""
     _replace_cluster(orders)
     ran = orders.pgwrap("apply", ORDERS, "--yes", check=False)
     assert "another cluster runs there" in ran.stdout + ran.stderr
