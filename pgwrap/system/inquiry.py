@@ -19,7 +19,7 @@ def view_of(answer: Mapping[str, object]) -> PostgresView:
 
     ValueError when it is none of ours.
     """
-    fields = Fields("the answer", answer)
+    fields = Fields(None, "the answer", answer)
     error = fields.optional_text("error")
     if error is not None:
         return unreachable(error)
@@ -46,7 +46,7 @@ def view_of(answer: Mapping[str, object]) -> PostgresView:
 
 def _row(fields: Fields, key: str) -> Fields:
     """A row, empty where there is none: PostgreSQL's json_object_agg makes null of no rows."""
-    return Fields(key, {}) if fields.values.get(key) is None else fields.child(key)
+    return Fields(None, key, {}) if fields.values.get(key) is None else fields.child(key)
 
 
 def _timeline(fields: Fields) -> Timeline | None:

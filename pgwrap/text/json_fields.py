@@ -8,18 +8,30 @@ from datetime import UTC, datetime
 
 from pgwrap.domain.wal import Lsn
 
+_NOTHING: Mapping[str, object] = {}
+
 
 class WrongField(ValueError):
     """A member is missing or of another kind; the message has its place and what it should be, never its value."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Fields:
     """A JSON object with its place in the answer. Each reader raises WrongField; the optional ones give None for null
     and for what is missing."""
 
-    place: str
+    within: Fields | None
+    """The object that it is part of; None: `name` says where it stands."""
+    name: str
     values: Mapping[str, object]
+    index: int | None = None
+    """Where it stands in the list called `name`."""
+
+    @property
+    def place(self) -> str:
+        """Such as `info[0].backup[3].lsn`; worked out when something is wrong, for there are very many."""
+        here = self.name if self.index is None else f"{self.name}[{self.index}]"
+        return here if self.within is None else f"{self.within.place}.{here}"
 
     def wrong(self, key: str, wanted: str) -> WrongField:
         """The error for a member that is not `wanted`."""
@@ -93,7 +105,10 @@ class Fields:
 
     def child(self, key: str) -> Fields:
         """An object; an empty one when it is missing, but not for null."""
-        return fields_of(self.values.get(key, {}), f"{self.place}.{key}")
+        value = self.values.get(key, _NOTHING)
+        if type(value) is not dict:
+            raise self.wrong(key, "an object")
+        return Fields(self, key, value)
 
     def children(self, key: str) -> Iterator[Fields]:
         """The objects of a list; none when it is missing, but null is no list."""
@@ -101,7 +116,9 @@ class Fields:
         if not isinstance(value, list):
             raise self.wrong(key, "a list")
         for index, entry in enumerate(value):
-            yield fields_of(entry, f"{self.place}.{key}[{index}]")
+            if type(entry) is not dict:
+                raise self.wrong(f"{key}[{index}]", "an object")
+            yield Fields(self, key, entry, index)
 
     def texts(self, key: str) -> tuple[str, ...]:
         """The texts of a list; none when it is null or missing."""
@@ -126,4 +143,4 @@ def fields_of(value: object, place: str) -> Fields:
     """The object that `value` is; WrongField when it is none."""
     if not isinstance(value, dict):
         raise WrongField(f"{place} is not an object")
-    return Fields(place, value)
+    return Fields(None, place, value)

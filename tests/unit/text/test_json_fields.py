@@ -36,14 +36,14 @@ Reader = Callable[[Fields, str], object]
 def test_another_kind_is_an_error_with_its_place(read: Reader, value: object, wanted: str) -> None:
     """Nothing is converted, and the value itself is not repeated: it may be a secret."""
     with pytest.raises(WrongField) as caught:
-        read(Fields("top", {"key": value}), "key")
+        read(Fields(None, "top", {"key": value}), "key")
 
     assert f"top.key is not {wanted}" == str(caught.value)
 
 
 def test_what_is_missing_is_none_or_empty() -> None:
     """Where a version may leave it out."""
-    fields = Fields("top", {})
+    fields = Fields(None, "top", {})
 
     assert (None, None, None) == (
         fields.optional_text("a"),
