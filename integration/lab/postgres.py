@@ -130,7 +130,8 @@ class PostgresServer:
         limit = time.monotonic() + deadline
         while self.sql(query) != "t":
             if time.monotonic() > limit:
-                raise TimeoutError(f"{self.name}: still not true after {deadline:.0f} s: {query}")
+                said = self.log.read_text()[-2000:] if self.log.exists() else "(no log)"
+                raise TimeoutError(f"{self.name}: still not true after {deadline:.0f} s: {query}\n{said}")
             time.sleep(0.05)
 
     def _control(self, *arguments: str, check: bool = True) -> Ran:
