@@ -48,6 +48,8 @@ def _fill(made: Estate, name: str) -> str:
     server.sql("checkpoint")
     made.commit_and_archive(name)
     backup = made.back_up(name)
+    if PAIR[name] == "barman":
+        server.sql("create schema pgwrap authorization barman")
     made.pgwrap("canary", name)
     made.commit_and_archive(name)
     return backup
