@@ -220,6 +220,8 @@ def tablespaces(
             raise
         shown = Record()
     if shown.text("backup_id") != backup.id:
+        if outcome.succeeded:
+            raise OutputNotUnderstood(f"Barman tells nothing of backup {backup.id}", cluster=cluster.name)
         raise EngineFailed(
             f"Barman does not show backup {backup.id}: {reason(outcome)}",
             hint=f"try by hand: {outcome.command.quoted()}",
