@@ -18,8 +18,9 @@ Anything else that escapes is a bug: exit 70, slug `bug`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
+
+from pgwrap.records import dataclass
 
 EXIT_OK = 0
 EXIT_NO = 1

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from pgwrap.domain.model import Cluster, Fleet
     from pgwrap.ops.scratch_copy import Tools
 
+QUESTIONS = 2
+"""About as often PostgreSQL is asked of a drill: who may look, and for the canary."""
 REPORT = "report"
 """As the first word it asks for kept drills instead of a new one."""
 
@@ -104,6 +106,8 @@ def drill(
         from pgwrap.ops.drill import drill as try_out
         from pgwrap.present.drill import exit_code
 
+        if words[0] != REPORT:
+            run.expect_postgres(QUESTIONS)
         fleet = run.fleet()
         if words[0] == REPORT:
             from pgwrap.ops.drill_memory import history
@@ -156,7 +160,7 @@ def tools_for(run: Session, fleet: Fleet) -> Tools:
     return Tools(
         journal=journal_of(fleet.state),
         scratch=ScratchDirectories(),
-        sql=PostgresDoorway(runner=run.processes()),
+        sql=PostgresDoorway(runner=run.processes(), waiting=run.probers),
         clock=lambda: datetime.now(UTC),
         chance=random.random(),  # noqa: S311 - which moment is drilled is no secret
         token=secrets.token_hex(4),

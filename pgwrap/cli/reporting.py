@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, field
+from dataclasses import field
 from threading import Lock
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 import typer
+
+from pgwrap.records import dataclass
 
 if TYPE_CHECKING:
     from pgwrap.cli.session import Session

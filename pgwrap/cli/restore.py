@@ -204,9 +204,8 @@ def restore(
     Exit 0 restored, or planned with nothing against it; 8 something stands against it.
     """
     with session("restore", output=output, verbose=verbose, quiet=quiet, log_file=log_file, spec_file=config) as run:
-        from pgwrap.cli.extraction import absolute, connection, extract, require_no_placement, selections
+        run.expect_postgres()
         from pgwrap.domain.choosing import Wanted
-        from pgwrap.ops.extraction import ExtractionOptions
         from pgwrap.ops.restore import carry_out, require_clear
         from pgwrap.ops.restore_planning import RestoreOptions, plan_restore
         from pgwrap.present.restore import plan_json, plan_text, result_json, result_text
@@ -217,6 +216,9 @@ def restore(
         target = _refined(target, target_timeline, target_action, exclusive=exclusive)
         wanted = Wanted(engine=engine.value if engine else None, repository=repository, backup=backup)
         if only:
+            from pgwrap.cli.extraction import absolute, connection, extract, require_no_placement, selections
+            from pgwrap.ops.extraction import ExtractionOptions
+
             placement = {
                 "--tablespace": tablespace,
                 "--tablespaces-in": tablespaces_in,

@@ -7,9 +7,10 @@ import logging
 import os
 import signal
 import sys
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from types import FrameType
@@ -19,6 +20,7 @@ import typer
 
 from pgwrap.cli.streams import discard_output
 from pgwrap.errors import EXIT_BUG, Interrupted, PgwrapError, SpecError, UsageError
+from pgwrap.records import dataclass
 
 if TYPE_CHECKING:
     from pgwrap.domain.model import Cluster, Fleet
@@ -43,8 +45,8 @@ class Session:
     spec_file: str | None = None
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
     runner: ProcessRunner | None = None
-    prober: Waiting | None = None
-    """The process that asks PostgreSQL, when it was started ahead."""
+    probers: deque[Waiting] = field(default_factory=deque)
+    """Processes that ask PostgreSQL, started ahead; who asks takes one."""
     stopping: bool = False
     """Whether a signal has struck."""
     output_lost: bool = False
@@ -111,7 +113,7 @@ class Session:
         return World(
             runner=runner,
             files=LocalFiles(),
-            postgres=PostgresDoorway(runner=runner, waiting=self.prober),
+            postgres=PostgresDoorway(runner=runner, waiting=self.probers),
             programs=InstalledPrograms(),
             secret=SecretResolver(runner=runner, redactor=self.redactor(), environment=os.environ),
             masked=masked,
@@ -129,16 +131,17 @@ class Session:
             self.runner = ProcessRunner(ssh_options=("-F", ssh_config) if ssh_config else ())
         return self.runner
 
-    def expect_postgres(self) -> None:
+    def expect_postgres(self, questions: int = 1) -> None:
         """PostgreSQL will be asked: its process gets ready while the spec is read, and is ended if nobody asks."""
         from pgwrap.system.database import prober
 
-        self.prober = self.processes().start(prober())
+        started = (self.processes().start(prober()) for _ in range(questions))
+        self.probers.extend(one for one in started if one is not None)
 
     def end_prober(self) -> None:
         """Leave no process that nobody asked."""
-        if self.prober is not None:
-            self.prober.drop()
+        for one in self.probers:
+            one.drop()
 
     def stop(self) -> None:
         """Stop every child that is still running."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TypeAlias
 
 from pgwrap.domain.model import Path
 from pgwrap.errors import Problem
+from pgwrap.records import dataclass
 
 DraftValue: TypeAlias = "str | int | bool | tuple[DraftValue, ...] | dict[str, DraftValue] | None"
 """A value of the spec as YAML holds it."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from pgwrap.domain.plan import Plan, Step
 from pgwrap.errors import PgwrapError
+from pgwrap.records import dataclass
 
 StepState: TypeAlias = Literal["planned", "done", "failed", "undone", "left", "not-reached"]
 """`undone`: done, then taken back because the engine refused the result. `left`: for the operator to do."""

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby
 
 from pgwrap.domain.facts import ArchiveContents, Backup, Observation
 from pgwrap.domain.lineage import Lineage, Run, lineages
 from pgwrap.domain.wal import Ancestry, Lsn, Segment, SegmentRange, Timeline, segment_size_from
+from pgwrap.records import dataclass
 
 
 def segment_of(name: str, segment_size: int) -> Segment | None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
+
+from pgwrap.records import dataclass
 
 KEPT = 1000
 """Rows that stay in the table: what is older goes with each new one."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from pgwrap.domain.amounts import duration, size
@@ -18,6 +18,7 @@ from pgwrap.domain.plan import PostgresSetting
 from pgwrap.domain.verdicts import words
 from pgwrap.domain.verdicts.postgres import CLOCK_TOLERANCE
 from pgwrap.domain.wal_status import setting
+from pgwrap.records import dataclass
 
 JUDGED_BY_STATUS: Final = frozenset({"wal_level", "archive_mode", "archive_command"})
 LITTLE: Final = 64 << 20

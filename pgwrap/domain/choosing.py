@@ -6,7 +6,7 @@ It stands on the same facts as `pgwrap status`: whole backups, unbroken WAL, com
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from difflib import get_close_matches
 from functools import cached_property
@@ -23,6 +23,7 @@ from pgwrap.domain.restoring import NeededSegments, RecoveryTarget, Refusal, Ref
 from pgwrap.domain.wal import Segment, Timeline
 from pgwrap.domain.wholeness import assess_backups
 from pgwrap.errors import UsageError
+from pgwrap.records import dataclass
 
 _WHOLE_SECOND = timedelta(seconds=1)
 """pgBackRest tells a backup's stop in whole seconds, cut off: the backup may end up to one later."""

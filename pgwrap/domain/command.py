@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Generator
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import TypeAlias, TypeVar
+
+from pgwrap.records import dataclass
 
 Result = TypeVar("Result")
 

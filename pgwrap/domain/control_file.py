@@ -6,9 +6,9 @@ Source: PostgreSQL's src/bin/pg_controldata/pg_controldata.c, 12 to 18; messages
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from pgwrap.errors import OutputNotUnderstood
+from pgwrap.records import dataclass
 
 _LINE = re.compile(r"^([^:]+):\s+(.*?)\s*$", re.MULTILINE)
 

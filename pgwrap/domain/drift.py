@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
 from pgwrap.domain.native import Comparison, Difference, Effective
 from pgwrap.domain.plan import WriteFile
 from pgwrap.domain.settings import Verdict
+from pgwrap.records import dataclass
 
 MASK: Final = "********"
 FileState: TypeAlias = Literal["same", "differs", "missing", "access", "besides", "left-over", "unread"]

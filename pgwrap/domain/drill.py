@@ -5,13 +5,13 @@ Fails closed: a probe that did not take place is `unknown`, and a drill is as go
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Literal, TypeAlias
 
 from pgwrap.domain.facts import BackupType, EngineName, Severity, worst
 from pgwrap.domain.wal import Lsn, Timeline
+from pgwrap.records import dataclass
 
 PhaseName: TypeAlias = Literal["restore", "replay", "start", "probes"]
 

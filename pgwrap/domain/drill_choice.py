@@ -6,7 +6,6 @@ Where chance has a say it is a parameter, a number from 0 up to 1.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from pgwrap.domain.amounts import moment as shown
@@ -15,6 +14,7 @@ from pgwrap.domain.facts import Backup, Observation
 from pgwrap.domain.recovery import ProofKey, Stretch, recoverable, stretches
 from pgwrap.domain.wal import Segment, Timeline
 from pgwrap.domain.wholeness import assess_backups
+from pgwrap.records import dataclass
 
 AFTER_STOP = timedelta(seconds=1)
 """Engines tell a backup's end in whole seconds; PostgreSQL refuses a target before the true one."""

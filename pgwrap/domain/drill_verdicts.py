@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from pgwrap.domain.amounts import duration
@@ -13,6 +12,7 @@ from pgwrap.domain.drill import Aim, Phase, Probe, ProbeName, ProbeVerdict
 from pgwrap.domain.drill_choice import Choice
 from pgwrap.domain.model import Assertion
 from pgwrap.domain.recovery_log import RecoveryLog
+from pgwrap.records import dataclass
 
 PASSED, FAILED, UNKNOWN, ABSENT = ProbeVerdict.PASSED, ProbeVerdict.FAILED, ProbeVerdict.UNKNOWN, ProbeVerdict.ABSENT
 AMCHECK_SINCE = 14

@@ -6,12 +6,13 @@ Times are aware UTC, sizes bytes, durations seconds; None is "the engine does no
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from enum import StrEnum
 from typing import Final, Literal, TypeAlias
 
 from pgwrap.domain.wal import Ancestry, Lsn, SegmentRange, Timeline
+from pgwrap.records import dataclass
 
 EngineName: TypeAlias = Literal["pgbackrest", "barman"]
 BackupType: TypeAlias = Literal["full", "differential", "incremental", "snapshot", "logical"]

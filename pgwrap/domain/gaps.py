@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
 
 from pgwrap.domain.archived import NeededWal, backups_in, needed_wal, segment_size_of
 from pgwrap.domain.facts import ArchiveContents, Backup, Observation, WalGap
 from pgwrap.domain.lineage import Lineage, Run, lineages, united
 from pgwrap.domain.wal import Segment, SegmentRange
+from pgwrap.records import dataclass
 
 
 def gaps(observation: Observation) -> tuple[WalGap, ...]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from pgwrap.domain.facts import EngineName
 from pgwrap.domain.model import Cluster
 from pgwrap.domain.taking import TakenBackup
+from pgwrap.records import dataclass
 
 HookEvent: TypeAlias = Literal["before_backup", "after_backup", "on_failure"]
 

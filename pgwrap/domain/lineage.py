@@ -7,9 +7,9 @@ timeline was left is copied to the new one, so replay reads it, and all that fol
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 from pgwrap.domain.wal import Ancestor, Ancestry, Lsn, Segment, SegmentRange, Timeline
+from pgwrap.records import dataclass
 
 _END_OF_WAL = 1 << 64
 

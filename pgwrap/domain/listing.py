@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import field, fields, replace
 from datetime import UTC, datetime
 
 from pgwrap.domain.facts import (
@@ -16,6 +16,7 @@ from pgwrap.domain.facts import (
     Observation,
 )
 from pgwrap.domain.wholeness import assess_backups
+from pgwrap.records import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,11 +6,12 @@ Sizes are bytes, durations seconds, retention windows whole days. `None` means t
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import Literal, TypeAlias
 
 from pgwrap.errors import Location, Problem, UsageError
+from pgwrap.records import dataclass
 
 Path: TypeAlias = tuple[str, ...]
 """The way to a value in the spec, such as ("clusters", "orders", "retention", "window"); list items by their index."""

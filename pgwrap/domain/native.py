@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal, TypeAlias
 
 from pgwrap.errors import Location, Problem
+from pgwrap.records import dataclass
 
 Role: TypeAlias = Literal["main", "include", "override"]
 """`main` is the engine's own file, `include` one of a directory of further files, `override` one that the engine wrote

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, TypeAlias
 
 from pgwrap.domain.facts import Backup, DrillReport, ObjectiveStatus, Observation, Severity, WalStatus
 from pgwrap.domain.model import Objectives
 from pgwrap.domain.plan import PostgresSetting
+from pgwrap.records import dataclass
 
 ObjectiveName: TypeAlias = Literal["rpo", "rto", "backup_age", "full_age", "drill_age"]
 SHORTEST_ARCHIVE_TIMEOUT = 10

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from pgwrap.domain.amounts import size
 from pgwrap.domain.restoring import PlacedTablespace, Refusal, RefusalCode, Space
 from pgwrap.domain.site import ClusterThere, Place, Site
+from pgwrap.records import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

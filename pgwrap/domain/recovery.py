@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from pgwrap.domain.archived import NeededWal, Way, backups_in, needed_wal, segment_of, shelf_of
@@ -16,6 +16,7 @@ from pgwrap.domain.facts import ArchiveContents, Backup, EngineName, Observation
 from pgwrap.domain.lineage import Run, segment_at
 from pgwrap.domain.wal import Segment, SegmentRange, Timeline
 from pgwrap.domain.wholeness import assess_backups
+from pgwrap.records import dataclass
 
 CLOCK_TICK = timedelta(microseconds=1)
 """The resolution of PostgreSQL's timestamps."""

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from pgwrap.domain.drill import Reached
 from pgwrap.domain.wal import Lsn, Timeline
+from pgwrap.records import dataclass
 
 LINE_PREFIX = "%m [%p] "
 """The log_line_prefix that the lines below have; log_timezone is UTC."""

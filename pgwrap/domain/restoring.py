@@ -5,7 +5,7 @@ Times are aware UTC, sizes bytes, durations seconds; None is "not known", never 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from enum import StrEnum
 from typing import Literal, TypeAlias
@@ -13,6 +13,7 @@ from typing import Literal, TypeAlias
 from pgwrap.domain.facts import BackupType, EngineName
 from pgwrap.domain.moments import postgres_time
 from pgwrap.domain.wal import Lsn, Timeline
+from pgwrap.records import dataclass
 
 TargetKind: TypeAlias = Literal["latest", "immediate", "time", "lsn", "xid", "name"]
 TargetAction: TypeAlias = Literal["pause", "promote", "shutdown"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from pgwrap.domain.archived import segment_size_of
@@ -26,6 +26,7 @@ from pgwrap.domain.facts import (
 )
 from pgwrap.domain.recovery import Stretch
 from pgwrap.domain.wal import Segment, SegmentRange, Timeline, without
+from pgwrap.records import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Final
+
+from pgwrap.records import dataclass
 
 _PART: Final = r'("(?:[^"\0]|"")+"|[^".\0]+)'
 _NAME: Final = re.compile(rf"{_PART}(?:\.{_PART})?(?:\.{_PART})?")

@@ -6,11 +6,11 @@ import posixpath
 import re
 import shlex
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
 from pgwrap.domain.facts import PostgresView
 from pgwrap.domain.plan import PostgresSetting, Slot
+from pgwrap.records import dataclass
 
 Verdict: TypeAlias = Literal["as-needed", "differs", "pending", "unknown"]
 """`pending`: another value stands in the server's files already and waits for a restart."""

@@ -5,8 +5,9 @@ Whatever could not be seen is None.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+from pgwrap.records import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal, TypeAlias
 
@@ -11,6 +10,7 @@ from pgwrap.domain.facts import Backup, BackupType, EngineName, Observation, Pos
 from pgwrap.domain.model import Cluster, EngineKind
 from pgwrap.domain.objectives import newest_done
 from pgwrap.domain.wholeness import assess_backups
+from pgwrap.records import dataclass
 
 Kind: TypeAlias = Literal["full", "differential", "incremental"]
 Taken: TypeAlias = Literal["done", "waiting_for_wal", "skipped", "failed"]

@@ -6,12 +6,13 @@ Nothing is whole that was not examined: what could not be established is unknown
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final, Literal, TypeAlias
 
 from pgwrap.domain.facts import Backup, BackupType, EngineName, Observation
 from pgwrap.domain.model import Cluster
 from pgwrap.domain.wholeness import Assessment, assess_backups
+from pgwrap.records import dataclass
 
 Wholeness: TypeAlias = Literal["whole", "damaged", "unknown"]
 Identity: TypeAlias = tuple[str | None, str]

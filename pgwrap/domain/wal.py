@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import NewType
+
+from pgwrap.records import dataclass
 
 Timeline = NewType("Timeline", int)
 

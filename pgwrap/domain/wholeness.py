@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from pgwrap.domain.archived import NeededWal, Shelf, needed_wal, shelf_of
 from pgwrap.domain.facts import Backup, BackupState, Observation
 from pgwrap.domain.lineage import Lineage
 from pgwrap.domain.wal import Segment, SegmentRange
+from pgwrap.records import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,14 +48,13 @@ def _by_state(backup: Backup) -> Assessment | None:
 
 
 def _by_needs(backup: Backup, states: Mapping[tuple[str | None, str], BackupState]) -> Assessment | None:
-    needs = {id_: states.get((backup.repository, id_)) for id_ in backup.needs}
+    needs = {id_: state for id_ in backup.needs if (state := states.get((backup.repository, id_))) != "done"}
+    if not needs:
+        return None
     broken = [id_ for id_, state in needs.items() if state in (None, "failed", "invalid")]
     if broken:
         return Assessment(restorable=False, reason=f"it builds on {', '.join(broken)}, which is gone or failed")
-    unfinished = [id_ for id_, state in needs.items() if state != "done"]
-    if unfinished:
-        return Assessment(restorable=None, reason=f"it builds on {', '.join(unfinished)}, which is not done yet")
-    return None
+    return Assessment(restorable=None, reason=f"it builds on {', '.join(needs)}, which is not done yet")
 
 
 def _by_wal(backup: Backup, shelf: Shelf | None) -> Assessment:

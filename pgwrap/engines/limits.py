@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from pgwrap.domain.model import Cluster, Path
 from pgwrap.engines.port import EngineVersion, Remark, RemarkSeverity
+from pgwrap.records import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime, tzinfo
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
+
+from pgwrap.records import dataclass
 
 if TYPE_CHECKING:
     from pgwrap.domain.adoption import Adoption

@@ -9,7 +9,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 
 from pgwrap.domain.applying import Applied, StepResult
@@ -20,6 +20,7 @@ from pgwrap.ops.installed import READ_LIMIT
 from pgwrap.ops.planning import run_trial
 from pgwrap.ops.records import Records
 from pgwrap.ops.world import World, by_instance
+from pgwrap.records import dataclass
 
 
 def locked(fleet: Fleet, world: World) -> AbstractContextManager[None]:

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from threading import Event, Thread
 from typing import Literal, Protocol, TypeAlias
@@ -26,6 +26,7 @@ from pgwrap.ops.hooks import Hooks
 from pgwrap.ops.observing import must_be_read, observed, results
 from pgwrap.ops.patience import Patience
 from pgwrap.ops.world import World
+from pgwrap.records import dataclass
 
 _LOOK = 30.0
 """Seconds for each command that only looks."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
@@ -31,6 +31,7 @@ from pgwrap.errors import PgwrapError
 from pgwrap.ops.observing import results
 from pgwrap.ops.status import StatusOptions, status
 from pgwrap.ops.world import World
+from pgwrap.records import dataclass
 
 _ALONGSIDE: Final = 4
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from pgwrap.domain.drift import FileDrift, FileState, InstallationDrift, masked, option_drifts, unified
 from pgwrap.domain.model import Cluster, EngineInstance, Fleet
@@ -15,6 +15,7 @@ from pgwrap.errors import PgwrapError
 from pgwrap.ops.installed import Installed, content, installed
 from pgwrap.ops.versions import VersionChoice
 from pgwrap.ops.world import World, by_instance, owned
+from pgwrap.records import dataclass
 
 HEADER = "# Made by pgwrap from "
 """How every file that pgwrap renders begins."""

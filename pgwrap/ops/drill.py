@@ -9,7 +9,7 @@ import logging
 import posixpath
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 from time import monotonic
 
@@ -44,15 +44,17 @@ from pgwrap.domain.facts import Observation, Severity
 from pgwrap.domain.model import Cluster, Fleet
 from pgwrap.domain.recovery_log import read_recovery
 from pgwrap.domain.restoring import RecoveryTarget
-from pgwrap.engines.port import CopyJob
+from pgwrap.engines.port import CopyJob, EngineVersion
 from pgwrap.errors import PgwrapError, UsageError
 from pgwrap.ops.drill_memory import keep_drill
 from pgwrap.ops.drill_probes import Login, Looker, checksums, not_reached
+from pgwrap.ops.foretelling import told_version
 from pgwrap.ops.observing import observed
 from pgwrap.ops.proofs import CommitCache, ProofReader
 from pgwrap.ops.scratch_copy import ScratchCopy, Tools, major_of, sweep, user_for_copies
 from pgwrap.ops.scratch_server import ScratchServer
 from pgwrap.ops.world import World
+from pgwrap.records import dataclass
 from pgwrap.system.port import Journal, ScratchClaim, ScratchPlace
 
 MARGIN = 256 << 20
@@ -110,7 +112,9 @@ def drill(fleet: Fleet, cluster: Cluster, world: World, tools: Tools, options: D
     )
     if isinstance(chosen, Nothing):
         return _nothing(begun, chosen, observation, tools)
-    return _Run(cluster=cluster, world=world, tools=tools, options=options, choice=chosen, user=user).run(begun)
+    version = told_version(observation)
+    run = _Run(cluster=cluster, world=world, tools=tools, options=options, choice=chosen, user=user, version=version)
+    return run.run(begun)
 
 
 def _choose(
@@ -182,6 +186,8 @@ class _Run:
     options: DrillOptions
     choice: Choice
     user: str
+    version: EngineVersion | None
+    """The engine's, where it told it."""
 
     def run(self, begun: Drill) -> Drill:
         """Restore, start, look, stop, remove; the journal has it whatever happens."""
@@ -242,6 +248,7 @@ class _Run:
             user=self.user,
             major=major_of(candidate.backup, self.world, self.cluster.name),
             deadline=self.options.deadline,
+            version=self.version,
         )
 
     def _drill(self, copy: ScratchCopy, place: ScratchPlace, found: _Evidence) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
 
 from pgwrap.domain.control_file import ControlFile
@@ -19,6 +18,7 @@ from pgwrap.domain.drill_verdicts import (
 )
 from pgwrap.domain.model import Cluster
 from pgwrap.ops.scratch_server import ScratchServer
+from pgwrap.records import dataclass
 from pgwrap.system.port import SqlDoor, SqlResult
 
 _SUPERUSER = "select rolname from pg_catalog.pg_roles where oid = 10"
@@ -108,12 +108,11 @@ class Looker:
     def canary_rows(self, login: Login) -> tuple[CanaryRow, ...] | None:
         """What `pgwrap canary` wrote; None when its table is not there. ValueError when it is not its table."""
         database = self.cluster.postgres.connection_database
-        (there,) = self._ask((_CANARY_EXISTS,), login.role, database)
+        there, result = self._ask((_CANARY_EXISTS, CANARY_ROWS), login.role, database)
         if there.error is not None:
             raise ValueError(there.error)
         if there.rows != (("true",),):
             return None
-        (result,) = self._ask((CANARY_ROWS,), login.role, database)
         if result.error is not None:
             raise ValueError(result.error)
         return tuple(

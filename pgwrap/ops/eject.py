@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from pgwrap.domain.handover import Timer
@@ -16,6 +16,7 @@ from pgwrap.ops.drift import is_ours
 from pgwrap.ops.render import render_installations
 from pgwrap.ops.versions import VersionChoice
 from pgwrap.ops.world import World, owned
+from pgwrap.records import dataclass
 from pgwrap.text import templating
 
 UNITS: Final = "/etc/systemd/system"

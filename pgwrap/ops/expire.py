@@ -6,7 +6,7 @@ Nothing is deleted that was not foretold, none while a verdict is unknown, and n
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
 from pgwrap.domain.facts import Observation
@@ -18,6 +18,7 @@ from pgwrap.errors import EngineFailed, PgwrapError, Refused
 from pgwrap.ops.foretelling import forecast, version_of
 from pgwrap.ops.observing import observed
 from pgwrap.ops.world import World
+from pgwrap.records import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from time import monotonic
 
 from pgwrap.domain.choosing import Choice, Wanted, choose
@@ -19,11 +19,13 @@ from pgwrap.domain.restoring import RecoveryTarget, RefusalCode
 from pgwrap.domain.selection import Selection, one_database
 from pgwrap.errors import EngineFailed, EngineMissing, Refused, UsageError
 from pgwrap.ops.drill_probes import Looker
+from pgwrap.ops.foretelling import told_version
 from pgwrap.ops.holdings import holdings_of
 from pgwrap.ops.restore_planning import refused
 from pgwrap.ops.scratch_copy import ScratchCopy, Tools, major_of, sweep, user_for_copies
 from pgwrap.ops.scratch_server import ScratchServer
 from pgwrap.ops.world import World
+from pgwrap.records import dataclass
 from pgwrap.system.port import ScratchPlace
 
 _LOOK_DEADLINE = 30.0
@@ -87,6 +89,7 @@ def plan_extraction(
         user=user_for_copies(source, world, tools.user),
         major=major_of(backup, world, source.name),
         deadline=options.deadline,
+        version=told_version(choice.candidate.holding.observation),
     )
     parent = options.directory or source.drill.directory or tools.scratch.default_parent()
     copy.require_room(parent)

@@ -33,10 +33,15 @@ def forecast(
 
 def version_of(observation: Observation, newest: EngineVersion) -> EngineVersion:
     """The version that answered, the newest known where it told none."""
+    return told_version(observation) or newest
+
+
+def told_version(observation: Observation) -> EngineVersion | None:
+    """The version that answered, where it told it."""
     try:
         return EngineVersion.parse(observation.engine_version or "")
     except ValueError:
-        return newest
+        return None
 
 
 def installation_of(fleet: Fleet, cluster: Cluster) -> tuple[Cluster, ...]:

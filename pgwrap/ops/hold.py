@@ -3,7 +3,6 @@ nothing, and writes nothing itself."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from difflib import get_close_matches
 
 from pgwrap.domain.facts import Backup, Held
@@ -13,6 +12,7 @@ from pgwrap.engines.port import HoldJob, HoldRequest
 from pgwrap.errors import EngineFailed, UsageError
 from pgwrap.ops.observing import must_be_read, observed
 from pgwrap.ops.world import World
+from pgwrap.records import dataclass
 
 LATEST, OLDEST = "latest", "oldest"
 _SHOWN = 3

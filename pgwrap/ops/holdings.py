@@ -4,7 +4,7 @@ that may be the same. It chooses nothing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from pgwrap.domain.choosing import Holding, stretches_along
 from pgwrap.domain.facts import Observation
@@ -14,6 +14,7 @@ from pgwrap.domain.wal import Timeline
 from pgwrap.ops.observing import must_be_read, observed
 from pgwrap.ops.proofs import DEPTH, CommitCache, ProofReader
 from pgwrap.ops.world import World
+from pgwrap.records import dataclass
 
 _ROUNDS = 16
 """How often the newest segments are read on, a few each time, until the last commit is found."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from pgwrap.domain.command import Command
 from pgwrap.domain.hooks import HookContext, program_for
 from pgwrap.domain.model import Cluster, EngineKind
 from pgwrap.errors import HookFailed
 from pgwrap.ops.world import World
+from pgwrap.records import dataclass
 
 BARMANS_OWN = ("before_backup", "after_backup")
 """Rendered as scripts of Barman's, which runs them itself, also for backups that pgwrap did not start."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from pgwrap.domain.adoption import Adoption, DraftedSpec
 from pgwrap.domain.model import EngineInstance, EngineKind, Fleet, Secret
@@ -18,6 +18,7 @@ from pgwrap.engines.port import Engine, EngineVersion, RenderRequest
 from pgwrap.errors import Location, Problem, SpecError, UsageError
 from pgwrap.ops.installed import configuration_names
 from pgwrap.ops.world import World
+from pgwrap.records import dataclass
 
 LARGEST_FILE = 4 << 20
 """Bytes of one native file: far beyond any that a person keeps."""

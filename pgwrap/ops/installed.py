@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Final
 
 from pgwrap.domain.command import Command, Outcome
@@ -13,6 +12,7 @@ from pgwrap.domain.native import NativeFile, Role
 from pgwrap.engines.port import NativePlaces
 from pgwrap.errors import EngineFailed, PgwrapError
 from pgwrap.ops.world import World
+from pgwrap.records import dataclass
 
 READ_LIMIT: Final = 64 << 20
 """Bytes of the largest native file that is read: far beyond any configuration."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 
 from pgwrap.domain.facts import Observation
@@ -14,6 +14,7 @@ from pgwrap.errors import UsageError
 from pgwrap.ops.foretelling import forecast
 from pgwrap.ops.observing import observed, unreadable
 from pgwrap.ops.world import World
+from pgwrap.records import dataclass
 
 _LOG = logging.getLogger("pgwrap.list")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Final
 
@@ -37,6 +37,7 @@ from pgwrap.ops.records import Records
 from pgwrap.ops.render import render_installations
 from pgwrap.ops.versions import VersionChoice
 from pgwrap.ops.world import World
+from pgwrap.records import dataclass
 
 _BY_HAND_ONLY: Final = frozenset({"synchronous_standby_names"})
 """Settings that stop every commit when the engine is not restarted at the same moment."""

@@ -11,7 +11,7 @@ import logging
 import posixpath
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from threading import Lock
 
@@ -22,6 +22,7 @@ from pgwrap.domain.plan import WriteFile
 from pgwrap.domain.recovery import ProofKey, Stretch, stretches, wanted_proofs
 from pgwrap.errors import PgwrapError
 from pgwrap.ops.world import World
+from pgwrap.records import dataclass
 from pgwrap.system.port import Files
 
 Proofs = dict[ProofKey, datetime | None]

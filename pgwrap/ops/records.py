@@ -11,11 +11,12 @@ import json
 import posixpath
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final, Literal, TypeAlias
 
 from pgwrap.domain.plan import WriteFile
 from pgwrap.ops.drift import is_ours
+from pgwrap.records import dataclass
 from pgwrap.system.port import Files
 
 Authorship: TypeAlias = Literal["ours", "edited", "foreign"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from pgwrap.domain.model import Cluster, EngineInstance, Fleet, Secret
 from pgwrap.domain.plan import ClusterSettings, PostgresSetting, WriteFile
@@ -13,6 +13,7 @@ from pgwrap.errors import Problem, SpecError
 from pgwrap.ops.validate import in_file_order, located, require_sound, validate
 from pgwrap.ops.versions import VersionChoice, alone
 from pgwrap.ops.world import World, by_instance, owned
+from pgwrap.records import dataclass
 from pgwrap.system.port import SecretReader
 
 DEFAULT_SENDERS = 10

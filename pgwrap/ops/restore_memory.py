@@ -9,12 +9,13 @@ import hashlib
 import json
 import logging
 import posixpath
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from statistics import median
 
 from pgwrap.domain.plan import WriteFile
 from pgwrap.errors import PgwrapError
 from pgwrap.ops.world import World
+from pgwrap.records import dataclass
 
 _KEPT = 50
 _TAKEN = 5

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Final
 
@@ -30,6 +30,7 @@ from pgwrap.ops.restore_memory import RestoreMemory
 from pgwrap.ops.restore_steps import Step, preparation, shown_after
 from pgwrap.ops.survey import survey
 from pgwrap.ops.world import World
+from pgwrap.records import dataclass
 
 _ROOT: Final = "root"
 _DEADLINE: Final = 30.0

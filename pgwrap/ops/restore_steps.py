@@ -9,7 +9,6 @@ import posixpath
 import re
 import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
@@ -21,6 +20,7 @@ from pgwrap.domain.wal import Segment
 from pgwrap.engines.port import RestoreJob, RestoreRequest
 from pgwrap.errors import EngineFailed
 from pgwrap.ops.world import World
+from pgwrap.records import dataclass
 
 _AUTO: Final = "postgresql.auto.conf"
 _CONFIGURATION: Final = ("postgresql.conf", "pg_hba.conf", "pg_ident.conf")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
 from pgwrap.domain.facts import Observation, RecoverableInterval
@@ -23,6 +23,7 @@ from pgwrap.ops.foretelling import forecast, version_of
 from pgwrap.ops.observing import observed
 from pgwrap.ops.proofs import CommitCache, ProofReader, Proofs
 from pgwrap.ops.world import World
+from pgwrap.records import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
 from pgwrap.domain.amounts import size
@@ -16,11 +16,12 @@ from pgwrap.domain.facts import Backup
 from pgwrap.domain.model import Cluster
 from pgwrap.domain.restoring import RecoveryTarget
 from pgwrap.domain.wal import Timeline
-from pgwrap.engines.port import CopyJob, CopyRequest
+from pgwrap.engines.port import CopyJob, CopyRequest, EngineVersion
 from pgwrap.errors import EngineMissing, EngineUnsupported, Refused, UsageError
 from pgwrap.ops.drill_memory import end_killed
 from pgwrap.ops.scratch_server import OLDEST_MAJOR, Recovery, ScratchServer, Started
 from pgwrap.ops.world import World
+from pgwrap.records import dataclass
 from pgwrap.system.port import MARK_VARIABLE, Journal, Scratch, ScratchClaim, ScratchPlace, SqlDoor
 
 MARGIN = 256 << 20
@@ -101,6 +102,8 @@ class ScratchCopy:
     user: str
     major: str
     deadline: float
+    version: EngineVersion | None = None
+    """The engine's, as a look has just told it; else it is asked."""
 
     @property
     def environment(self) -> tuple[tuple[str, str], ...]:
@@ -153,7 +156,7 @@ class ScratchCopy:
             spool=place.spool,
             timeline=self.timeline,
             run_as=self.user,
-            version=self.world.converse(engine.version(self.cluster.engine, self.user)),
+            version=self.version or self.world.converse(engine.version(self.cluster.engine, self.user)),
             environment=self.environment,
             deadline=self.deadline,
         )

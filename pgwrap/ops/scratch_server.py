@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import posixpath
 import shlex
-from dataclasses import dataclass
 from time import monotonic, sleep
 
 from pgwrap.domain.command import Command, Outcome
@@ -20,6 +19,7 @@ from pgwrap.domain.restoring import RecoveryTarget
 from pgwrap.domain.wal import Timeline
 from pgwrap.errors import EngineFailed, EngineMissing
 from pgwrap.ops.world import World
+from pgwrap.records import dataclass
 from pgwrap.system.port import PostgresQuestion, Scratch, ScratchPlace
 
 PORT = 5432

@@ -10,7 +10,6 @@ import json
 import logging
 import posixpath
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from pgwrap import __version__
@@ -22,6 +21,7 @@ from pgwrap.errors import PgwrapError
 from pgwrap.ops.installed import READ_LIMIT, installed
 from pgwrap.ops.versions import VersionChoice
 from pgwrap.ops.world import World, by_instance, owned
+from pgwrap.records import dataclass
 
 _PATH: Final = ("apply", "in-place.json")
 _LOG = logging.getLogger("pgwrap.standing")

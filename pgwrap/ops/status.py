@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
 from pgwrap.domain.drill import DrillMemory
@@ -19,6 +19,7 @@ from pgwrap.ops.foretelling import forecast, version_of
 from pgwrap.ops.observing import observe, request_for, results, unreadable
 from pgwrap.ops.proofs import CommitCache, ProofReader
 from pgwrap.ops.world import World, by_instance
+from pgwrap.records import dataclass
 
 HEAD_START = 0.1
 """Seconds in which the engines are started: what is loaded in the meantime would hold that up."""

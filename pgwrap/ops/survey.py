@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from pgwrap.domain.command import Command, Outcome
 from pgwrap.domain.restoring import PlacedTablespace
 from pgwrap.domain.site import ClusterThere, Place, Site
 from pgwrap.ops.world import World
+from pgwrap.records import dataclass
 
 _STAT = "%F\t%U\t%d:%i\t%n"
 _DEADLINE = 30.0

@@ -5,7 +5,7 @@ asked for.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from time import monotonic
 
 from pgwrap.domain.facts import Backup, Observation
@@ -25,6 +25,7 @@ from pgwrap.ops.foretelling import version_of
 from pgwrap.ops.hold import named
 from pgwrap.ops.observing import must_be_read, observed
 from pgwrap.ops.world import World
+from pgwrap.records import dataclass
 
 _LOOK = 30.0
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from pgwrap.domain.model import Cluster, EngineInstance, EngineKind, Fleet
 from pgwrap.engines.port import EngineVersion
 from pgwrap.errors import EngineUnsupported, PgwrapError, UsageError
 from pgwrap.ops.world import World, by_instance
+from pgwrap.records import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, tzinfo
 
 from pgwrap.domain.command import Conversation, Result
 from pgwrap.domain.model import Cluster, EngineInstance, EngineKind
 from pgwrap.engines.port import Engine
+from pgwrap.records import dataclass
 from pgwrap.system.port import Files, Journal, PostgresDoor, Programs, Runner, SecretReader
 
 

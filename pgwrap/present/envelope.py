@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, TypeAlias
 
@@ -11,6 +10,7 @@ from pgwrap import __version__
 from pgwrap.domain.facts import Finding, FindingCode, FleetStatus, Severity
 from pgwrap.errors import EngineFailed, Location, PgwrapError, Problem, SpecError
 from pgwrap.present.encode import Json, encode
+from pgwrap.records import dataclass
 
 OutcomeName: TypeAlias = Literal["success", "partial", "error"]
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
 
 from pgwrap.domain.facts import Backup, ClusterStatus, ObjectiveStatus, PostgresView, RecoverableInterval
 from pgwrap.present.summary import best_interval, finding_counts, newest_backup, wal_was_listed
+from pgwrap.records import dataclass
 
 Number: TypeAlias = int | float
 Labels: TypeAlias = tuple[tuple[str, str], ...]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from pgwrap.domain.amounts import NOT_KNOWN, minute, moment, size, window
@@ -26,6 +25,7 @@ from pgwrap.present.harmless import harmless
 from pgwrap.present.json_format import json_text
 from pgwrap.present.presentation import Presentation
 from pgwrap.present.table import SHORT_TYPES
+from pgwrap.records import dataclass
 from pgwrap.text.columns import wrap
 from pgwrap.text.tables import table
 

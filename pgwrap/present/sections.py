@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
 
 from pgwrap.domain.amounts import NOT_KNOWN, age, duration, moment, size
 from pgwrap.domain.facts import Archiver, Backup, ClusterStatus, PostgresView, RunningOperation
+from pgwrap.records import dataclass
 
 Row: TypeAlias = tuple[str, ...]
 

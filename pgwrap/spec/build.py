@@ -6,13 +6,14 @@ It reads no file and judges no single value; what an engine's version can do is 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import NamedTuple
 
 from pydantic import BaseModel
 
 from pgwrap.domain.model import Cluster, EngineInstance, EngineKind, NativeOption, Path, Repository, RetentionPolicy
 from pgwrap.errors import Problem
+from pgwrap.records import dataclass
 from pgwrap.spec import convert
 from pgwrap.spec.merge import Tree
 from pgwrap.spec.problems import did_you_mean, dotted

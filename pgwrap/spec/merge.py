@@ -6,11 +6,12 @@ It knows the names of the top-level words only; it checks no value.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TypeAlias
 
 from pgwrap.domain.model import Path
 from pgwrap.errors import Location, Problem, SpecError
+from pgwrap.records import dataclass
 from pgwrap.text.yaml_text import Entry, MappingNode, Node, Scalar, SequenceNode
 
 Data: TypeAlias = "Scalar | list[Data] | dict[str, Data] | None"

@@ -8,11 +8,12 @@ from __future__ import annotations
 import glob
 import os
 import stat
-from dataclasses import dataclass, field
+from dataclasses import field
 from hashlib import sha256
 from pathlib import Path
 
 from pgwrap.errors import Location, Problem
+from pgwrap.records import dataclass
 from pgwrap.spec.merge import SourceFile
 from pgwrap.spec.names import CONTROL
 from pgwrap.text.yaml_text import SIZE_LIMIT, MappingNode, Node, Scalar, SequenceNode, parse

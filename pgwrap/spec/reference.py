@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 import sys
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from pgwrap.records import dataclass
 from pgwrap.spec.json_schema import JsonSchema, generated_schema, model_named
 
 _ENTRY = {"engines", "repositories", "clusters", "models"}

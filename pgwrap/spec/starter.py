@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TypeGuard
 
 from pgwrap.domain.wal import DEFAULT_SEGMENT_SIZE
+from pgwrap.records import dataclass
 from pgwrap.spec.names import CONTROL, LONGEST_NAME, name_fault
 from pgwrap.spec.quantities import format_size
 from pgwrap.text.templating import render

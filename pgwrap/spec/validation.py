@@ -6,13 +6,13 @@ It knows no word itself; schema.py does.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from pgwrap.domain.model import Path
 from pgwrap.errors import Location, Problem
+from pgwrap.records import dataclass
 from pgwrap.spec.merge import Data, Tree
 from pgwrap.spec.problems import explain, path_of
 from pgwrap.spec.schema import SpecWords

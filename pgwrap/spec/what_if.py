@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from pydantic import ValidationError
 
 from pgwrap.domain.model import EngineKind, RetentionPolicy
 from pgwrap.errors import Location, UsageError
+from pgwrap.records import dataclass
 from pgwrap.spec.convert import retention
 from pgwrap.spec.problems import did_you_mean, words_of
 from pgwrap.spec.schema import RetentionWords

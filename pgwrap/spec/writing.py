@@ -8,10 +8,11 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from pgwrap.domain.adoption import Adoption, DraftedSpec, DraftValue, Words
 from pgwrap.domain.model import Path
+from pgwrap.records import dataclass
 from pgwrap.spec.names import CONTROL
 from pgwrap.text.yaml_text import dump
 

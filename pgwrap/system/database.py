@@ -9,13 +9,15 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections import deque
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from pgwrap.domain.command import Command, Failure, Outcome
 from pgwrap.domain.facts import PostgresView
+from pgwrap.records import dataclass
 from pgwrap.system.inquiry import unreachable, view_of
 from pgwrap.system.launch import Identity
 from pgwrap.system.port import Copying, PostgresQuestion, Runner, SqlResult, WalSwitch
@@ -32,8 +34,8 @@ class PostgresDoorway:
     """Looks at servers; see `pgwrap.system.port.PostgresDoor`."""
 
     runner: Runner
-    waiting: Waiting | None = None
-    """The process, if it was started ahead: loading psycopg takes it longer than most servers need to answer."""
+    waiting: deque[Waiting] = field(default_factory=deque)
+    """Processes that were started ahead: loading psycopg takes longer than most servers need to answer."""
     python: str = field(default_factory=lambda: sys.executable)
 
     def look(self, questions: tuple[PostgresQuestion, ...], deadline: float) -> dict[str, PostgresView]:
@@ -55,8 +57,8 @@ class PostgresDoorway:
         return views
 
     def _run(self, commands: tuple[Command, ...]) -> tuple[Outcome, ...]:
-        if self.waiting is not None and [command.run_as for command in commands] == [None]:
-            return (self.waiting.finish(commands[0]),)
+        if self.waiting and [command.run_as for command in commands] == [None]:
+            return (self.waiting.popleft().finish(commands[0]),)
         return self.runner.run_all(commands)
 
     def discover(self, dsn: str, deadline: float, run_as: str | None = None) -> PostgresView:
@@ -97,7 +99,7 @@ class PostgresDoorway:
 
     def _ask(self, question: PostgresQuestion, wanted: Mapping[str, object], deadline: float) -> Mapping[str, Any]:
         asked = {**asdict(question), **wanted}
-        outcome = self.runner.run(self._command((asked,), deadline, _through_sudo(question.run_as)))
+        (outcome,) = self._run((self._command((asked,), deadline, _through_sudo(question.run_as)),))
         for line in outcome.text().splitlines(keepends=True):
             if line.endswith("\n"):
                 _, answer = json.loads(line)

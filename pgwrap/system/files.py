@@ -18,11 +18,11 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from pgwrap.domain.plan import WriteFile
 from pgwrap.errors import Busy, PgwrapError, Refused, UsageError
+from pgwrap.records import dataclass
 from pgwrap.system.port import Access
 from pgwrap.system.switching import Switch, settle
 

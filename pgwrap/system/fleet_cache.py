@@ -13,12 +13,12 @@ import stat
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
 import pgwrap
 from pgwrap.domain.model import Fleet
+from pgwrap.records import dataclass
 
 ENTRIES_KEPT = 8
 _PACKAGE = Path(pgwrap.__file__).parent

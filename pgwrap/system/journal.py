@@ -10,12 +10,12 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pgwrap.errors import PgwrapError, UsageError
+from pgwrap.records import dataclass
 from pgwrap.system.port import DrillEntry, ScratchClaim, WrittenCanary
 
 if TYPE_CHECKING:

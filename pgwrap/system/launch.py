@@ -14,10 +14,11 @@ import pwd
 import re
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
 from pgwrap.domain.command import Command, Failure
+from pgwrap.records import dataclass
 
 SYSTEM_PATHS = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 KILL_AFTER = 5.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -12,6 +12,7 @@ from pgwrap.domain.command import Command, Outcome
 from pgwrap.domain.facts import PostgresView
 from pgwrap.domain.model import Secret
 from pgwrap.domain.plan import WriteFile
+from pgwrap.records import dataclass
 
 
 class Runner(Protocol):

@@ -15,13 +15,14 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum, auto
 from pathlib import Path
 from threading import Event, RLock, Thread
 from typing import IO
 
 from pgwrap.domain.command import Command, Failure, Outcome
+from pgwrap.records import dataclass
 from pgwrap.system.descendants import descendants, hold
 from pgwrap.system.launch import Launch, Unlaunchable, Verdict, judge, overdue, plan_launch, refusal
 

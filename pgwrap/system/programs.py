@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from pgwrap.records import dataclass
 
 PLACES = (
     "/usr/lib/postgresql/{major}/bin",

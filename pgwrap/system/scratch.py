@@ -17,11 +17,12 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Final
 
 from pgwrap.errors import PgwrapError, Refused, UsageError
+from pgwrap.records import dataclass
 from pgwrap.system.port import MARK_VARIABLE, ScratchClaim, ScratchPlace
 
 MARK: Final = "pgwrap-drill"

@@ -8,12 +8,13 @@ import logging
 import os
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import PurePosixPath
 
 from pgwrap.domain.command import Command, Outcome
 from pgwrap.domain.model import Secret
 from pgwrap.errors import PgwrapError, Problem, SpecError
+from pgwrap.records import dataclass
 from pgwrap.system.files import open_without_waiting
 from pgwrap.system.port import Runner
 from pgwrap.system.redaction import Redactor

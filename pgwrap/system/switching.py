@@ -12,9 +12,10 @@ import json
 import os
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from pgwrap.records import dataclass
 
 HUB: Final = ".pgwrap-switch"
 _OLD, _NEW = f"{HUB}.old", f"{HUB}.new"

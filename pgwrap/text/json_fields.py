@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from pgwrap.domain.wal import Lsn
+from pgwrap.records import dataclass
 
 _NOTHING: Mapping[str, object] = {}
 

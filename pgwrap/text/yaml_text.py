@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol, TypeAlias, cast
 
 import yaml
 
 from pgwrap.errors import Location, Problem
+from pgwrap.records import dataclass
 
 try:
     from yaml import CSafeDumper as SafeDumper

@@ -13,6 +13,7 @@ import pgwrap
 PACKAGE = Path(pgwrap.__file__).parent
 LAYERS = {
     "errors": 0,
+    "records": -1,
     "domain": 1,
     "text": 2,
     "ops": 3,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from pgwrap.domain.facts import (
@@ -17,6 +16,7 @@ from pgwrap.domain.facts import (
 from pgwrap.domain.model import Cluster
 from pgwrap.domain.plan import PostgresSetting
 from pgwrap.domain.wholeness import Assessment
+from pgwrap.records import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

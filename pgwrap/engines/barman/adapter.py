@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from pgwrap.domain.adoption import Adoption
 from pgwrap.domain.checking import Place
 from pgwrap.domain.command import Command, Conversation
@@ -47,6 +45,7 @@ from pgwrap.engines.port import (
     VerifyRequest,
     VerifyStep,
 )
+from pgwrap.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Final
 
 from pgwrap.domain.adoption import Adoption, Words
@@ -26,6 +26,7 @@ from pgwrap.engines.barman.values import name_problem, value_problem
 from pgwrap.engines.barman.words import Setting, global_settings, model_settings, server_settings
 from pgwrap.engines.port import EngineVersion, RenderRequest
 from pgwrap.errors import Location, Problem
+from pgwrap.records import dataclass
 
 _ROUNDS: Final = 6
 """A native option can change what others mean (a method, a directory); no chain is longer."""

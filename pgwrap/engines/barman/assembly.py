@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from pgwrap.domain.command import Outcome
 from pgwrap.domain.facts import Finding, FindingCode, Observation, RepositoryState, Severity
@@ -32,6 +32,7 @@ from pgwrap.engines.barman.findings import override_findings, server_findings, v
 from pgwrap.engines.barman.parse import parse_listing, parse_overrides, parse_wal_list
 from pgwrap.engines.barman.policy import ENFORCED_BY, described, understood
 from pgwrap.engines.barman.versions import NEWEST, OLDEST
+from pgwrap.records import dataclass
 
 REPOSITORY_KEY = 1
 """Barman has one repository; it is called repo1 where the spec gives it no name."""

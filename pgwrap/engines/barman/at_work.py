@@ -10,12 +10,13 @@ import posixpath
 import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final, TypeAlias
 
 from pgwrap.engines.barman import conninfo
 from pgwrap.engines.barman.meaning import InvalidValue, Value
 from pgwrap.errors import Location
+from pgwrap.records import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

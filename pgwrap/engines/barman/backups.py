@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final, Literal
 
 from pgwrap.domain.facts import Backup, BackupRetention, BackupState, BackupType, RunningOperation
 from pgwrap.engines.barman.catalog import CatalogBackup, ListedBackup
+from pgwrap.records import dataclass
 
 _STATES: Final[dict[str, BackupState]] = {
     "EMPTY": "running",

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from pgwrap.domain.facts import ReplicationSlot
 from pgwrap.domain.wal import Lsn, SegmentRange, Timeline
 from pgwrap.engines.barman.envelope import Messages
+from pgwrap.records import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,11 +6,10 @@ are differs from version to version and from server to server.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from pgwrap.domain.command import Outcome
 from pgwrap.engines.barman.envelope import read_object, redacted
 from pgwrap.errors import OutputNotUnderstood
+from pgwrap.records import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ import posixpath
 import re
 import shlex
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final, Literal
 
 from pgwrap.domain.model import (
@@ -40,6 +40,7 @@ from pgwrap.engines.barman.words import (
     slot_name,
     ssh_command,
 )
+from pgwrap.records import dataclass
 
 DEFAULT_CONFIG: Final = "/etc/barman.conf"
 DEFAULT_SERVERS: Final = "/etc/barman.d"

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 
 from pgwrap.engines.barman.records import Record
 from pgwrap.errors import OutputNotUnderstood
+from pgwrap.records import dataclass
 
 _PASSWORD = re.compile(r"(password\s*=\s*)(?:\*REDACTED\*)?(?:'(?:[^'\\]|\\.)*(?:'|$)|\S*)", re.IGNORECASE)
 """Barman's own masking takes a quoted password for an empty one and leaves it behind its mark."""

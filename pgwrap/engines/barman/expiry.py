@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -20,6 +19,7 @@ from pgwrap.domain.retention import WalFate, dependents_of, earlier, later, plur
 from pgwrap.domain.wal import Segment, SegmentRange, Timeline, without
 from pgwrap.engines.barman.policy import understood
 from pgwrap.engines.port import EngineVersion
+from pgwrap.records import dataclass
 
 _STANDALONE_DROPS_CHILDREN: Final = EngineVersion((3, 12))
 """From here on incrementals of a standalone-held backup go once the policy would let that backup go."""

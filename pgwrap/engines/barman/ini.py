@@ -9,13 +9,14 @@ from __future__ import annotations
 import configparser
 import io
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final, TypeAlias
 
 from pgwrap.domain.native import NativeFile
 from pgwrap.engines.barman.values import TWO_INTERPOLATIONS
 from pgwrap.engines.port import EngineVersion
 from pgwrap.errors import Location, Problem
+from pgwrap.records import dataclass
 
 Variables: TypeAlias = Mapping[str, str | None]
 _NO_VARIABLES: Final[Variables] = {}

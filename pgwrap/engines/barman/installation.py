@@ -6,7 +6,6 @@ Source: Config in barman/config.py and global_config in barman/cli.py.
 from __future__ import annotations
 
 import posixpath
-from dataclasses import dataclass
 from typing import Final
 
 from pgwrap.domain.native import NativeFile
@@ -14,6 +13,7 @@ from pgwrap.engines.barman.ini import RefusedFile, Sections, new_sections
 from pgwrap.engines.barman.words import DEFAULT_HOME, DEFAULT_USER
 from pgwrap.engines.port import EngineVersion
 from pgwrap.errors import Problem
+from pgwrap.records import dataclass
 
 MODELS: Final = EngineVersion((3, 10))
 """The first version with models, `.barman.auto.conf` and `.active-model.auto`."""

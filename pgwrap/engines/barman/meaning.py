@@ -8,7 +8,6 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
 from typing import Final, TypeAlias
@@ -16,6 +15,7 @@ from urllib.parse import urlparse
 
 from pgwrap.engines.barman.options import Option, options
 from pgwrap.engines.port import EngineVersion
+from pgwrap.records import dataclass
 
 Value: TypeAlias = "bool | int | str | timedelta | tuple[str, ...]"
 

@@ -8,7 +8,6 @@ every server is asked by itself: `sync-info` needs no PostgreSQL and tells the w
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 from pgwrap.domain.command import Command, Conversation, Failure, Outcome
 from pgwrap.domain.facts import Finding, Observation
@@ -23,6 +22,7 @@ from pgwrap.engines.barman.parse import parse_diagnosis, parse_listing
 from pgwrap.engines.barman.together import Key, Question, commons
 from pgwrap.engines.barman.xlogdb import index_path, suffices
 from pgwrap.engines.port import ObserveRequest
+from pgwrap.records import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

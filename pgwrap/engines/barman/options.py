@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import difflib
 import json
-from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from typing import Literal, TypeAlias
 
 from pgwrap.engines.barman.records import Record
 from pgwrap.engines.port import EngineVersion
+from pgwrap.records import dataclass
 
 Scope: TypeAlias = Literal["both", "server", "global", "model"]
 

@@ -9,7 +9,7 @@ import binascii
 import posixpath
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 from pgwrap.domain.native import Effective, NativeFile, Reading, View
@@ -21,6 +21,7 @@ from pgwrap.engines.barman.meaning import STORES, InvalidValue, Value
 from pgwrap.engines.barman.options import Option, nearest, options
 from pgwrap.engines.port import EngineVersion
 from pgwrap.errors import Location, Problem
+from pgwrap.records import dataclass
 
 MODEL_PREFIX: Final = "model "
 """How a view's subject names a model."""

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 
 from pgwrap.domain.wal import Lsn
+from pgwrap.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

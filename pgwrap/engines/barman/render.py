@@ -6,7 +6,6 @@ The files are Barman's own: they work without pgwrap, and an edit in them is dri
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from typing import Final
 
 from pgwrap.domain.model import Cluster, EngineInstance, Path, Secret
@@ -24,6 +23,7 @@ from pgwrap.engines.barman.words import (
     server_settings,
 )
 from pgwrap.engines.port import EngineVersion, Rendered, RenderedFile, RenderRequest
+from pgwrap.records import dataclass
 from pgwrap.text.templating import render as lay_out
 
 _MODE: Final = 0o640

@@ -7,12 +7,12 @@ like the line before another) is left out, and the server is to be asked by itse
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from pgwrap.domain.command import Command, Outcome
 from pgwrap.domain.model import EngineInstance
 from pgwrap.engines.barman import commands
+from pgwrap.records import dataclass
 
 Key: TypeAlias = tuple[str, str]
 """A question of the later rounds: what is asked, and of which cluster (for `overrides`: of which user)."""

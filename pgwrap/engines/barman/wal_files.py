@@ -5,9 +5,8 @@ It reads no file: `find` lists them on Barman's host. Layout (barman/xlog.py, ha
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from pgwrap.domain.wal import SegmentRange, greatest_ending, is_segment_name, ranges_of_names, without
+from pgwrap.records import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

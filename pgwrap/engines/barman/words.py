@@ -9,13 +9,13 @@ import math
 import re
 import shlex
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
 from pgwrap.domain.model import BarmanModel, Cluster, EngineInstance, Path, PostgresTarget, RemoteHost, Secret, Snapshot
 from pgwrap.engines.barman import policy
 from pgwrap.engines.barman.values import connection_string
 from pgwrap.engines.port import EngineVersion
+from pgwrap.records import dataclass
 
 Method: TypeAlias = Literal["postgres", "rsync", "local-rsync", "snapshot"]
 SecretReader: TypeAlias = Callable[[Secret], str]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass
 
 from pgwrap.domain.adoption import Adoption
 from pgwrap.domain.checking import Place
@@ -43,6 +42,7 @@ from pgwrap.engines.port import (
     VerifyRequest,
     VerifyStep,
 )
+from pgwrap.records import dataclass
 
 _OLDEST = EngineVersion((2, 45))
 _NEWEST = EngineVersion((2, 60, 0))

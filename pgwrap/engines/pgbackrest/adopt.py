@@ -6,7 +6,7 @@ What render.py writes from the words is what the files say; that it is so is pro
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from pgwrap.domain.adoption import Adoption, DraftValue, Words
 from pgwrap.domain.model import Path
@@ -28,6 +28,7 @@ from pgwrap.engines.pgbackrest.repository import DEFAULT_CONFIG
 from pgwrap.engines.pgbackrest.rules import rules
 from pgwrap.engines.port import EngineVersion
 from pgwrap.errors import Problem
+from pgwrap.records import dataclass
 
 _ENGINE_WORDS = {"log-path": "log_directory", "lock-path": "lock_directory"}
 _WORD_ORDER = ("postgres", "standbys", "repositories", "backup", "wal", "retention", "options")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from pgwrap.domain.adoption import DraftValue
 from pgwrap.domain.model import Path
@@ -11,6 +11,7 @@ from pgwrap.engines.pgbackrest import adopt_values as to
 from pgwrap.engines.pgbackrest.adopt_values import Convert
 from pgwrap.engines.pgbackrest.layers import GLOBAL, Given, Layers, sections_for
 from pgwrap.engines.port import EngineVersion
+from pgwrap.records import dataclass
 
 _COMPRESS_DEFAULT = "gz"
 _COMPRESS = ("none", "gz", "bz2", "lz4", "zst")

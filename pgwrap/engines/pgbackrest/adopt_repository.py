@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 from pgwrap.domain.model import Path
 from pgwrap.engines.pgbackrest import adopt_values as to
@@ -12,6 +11,7 @@ from pgwrap.engines.pgbackrest.adopt_values import Convert
 from pgwrap.engines.pgbackrest.layers import Given
 from pgwrap.engines.pgbackrest.repository import CREDENTIALS, DEFAULT_CONFIG
 from pgwrap.engines.port import EngineVersion
+from pgwrap.records import dataclass
 
 DEFAULT_PATH = "/var/lib/pgbackrest"
 _KEY_CHECK_TYPE = EngineVersion.parse("2.48")

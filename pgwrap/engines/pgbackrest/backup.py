@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass
 from functools import partial
 
 from pgwrap.domain.command import Command, Outcome
@@ -13,6 +12,7 @@ from pgwrap.engines.pgbackrest.failures import raise_for
 from pgwrap.engines.pgbackrest.output import copied, log_line, new_label, reported_error, warnings_in
 from pgwrap.engines.port import BackupJob, BackupRequest, BackupResult, NotHere, Progress
 from pgwrap.errors import EngineUnsupported, OutputNotUnderstood
+from pgwrap.records import dataclass
 
 _TYPES = {"full": "full", "differential": "diff", "incremental": "incr"}
 _LETTERS: dict[str, BackupType] = {"F": "full", "D": "differential", "I": "incremental"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 from pgwrap.domain.facts import (
@@ -33,6 +33,7 @@ from pgwrap.engines.pgbackrest.repository_states import (
     repository_state,
     was_read,
 )
+from pgwrap.records import dataclass
 
 ENGINE: Final = "pgbackrest"
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 from pgwrap.domain.model import Cluster
 from pgwrap.engines.pgbackrest.repository import host_settings, policy_settings, store_settings
@@ -16,6 +15,7 @@ from pgwrap.engines.pgbackrest.settings import Setting, overriding, stanza_fault
 from pgwrap.engines.pgbackrest.sharing import repositories_are_shared
 from pgwrap.engines.pgbackrest.stanza import Side, instance_settings, stanza_settings
 from pgwrap.engines.port import EngineVersion, RenderRequest
+from pgwrap.records import dataclass
 
 _DATABASE_NOTES = (
     "For the database's own host, in place of its pgbackrest.conf: repositories on other hosts are opened there,",

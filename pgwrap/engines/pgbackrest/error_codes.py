@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+
+from pgwrap.records import dataclass
 
 LOCK_ACQUIRE = 50
 """Another process holds the stanza's lock (LockAcquireError)."""

@@ -7,7 +7,6 @@ WAL names as text. Fulls of all PostgreSQL versions of the stanza are counted to
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -15,6 +14,7 @@ from pgwrap.domain.archived import segment_of
 from pgwrap.domain.facts import ArchiveContents, Backup, BackupRetention
 from pgwrap.domain.retention import Keep, WalFate, all_wal, dependents_of, earlier, later, plural, wal_fates
 from pgwrap.engines.port import EngineVersion
+from pgwrap.records import dataclass
 
 _ARCHIVE_WITHOUT_EXPIRY = EngineVersion((2, 47))
 """From here on a window sets the WAL retention also when no backup has expired (numFullExpired > 0 before)."""

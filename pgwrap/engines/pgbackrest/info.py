@@ -8,13 +8,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
 
 from pgwrap.domain.facts import BackupType
 from pgwrap.domain.restoring import Tablespace
 from pgwrap.domain.wal import Lsn, is_segment_name
 from pgwrap.errors import OutputNotUnderstood
+from pgwrap.records import dataclass
 from pgwrap.text.json_fields import Fields, WrongField, fields_of
 
 _DECODER = json.JSONDecoder(strict=False)

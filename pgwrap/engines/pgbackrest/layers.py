@@ -6,11 +6,12 @@ It follows the third phase of cfgParse() (src/config/parse.c); what a value mean
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from pgwrap.engines.pgbackrest.native_lines import Line, Lines
 from pgwrap.engines.pgbackrest.rules import Refusal, Rule, Rules
 from pgwrap.errors import Location, Problem
+from pgwrap.records import dataclass
 
 GLOBAL = "global"
 OptionKey = tuple[str, int]

@@ -9,11 +9,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from pgwrap.domain.wal import DEFAULT_SEGMENT_SIZE, Timeline, greatest_ending
 from pgwrap.errors import OutputNotUnderstood
+from pgwrap.records import dataclass
 
 _SEGMENT = re.compile(r"([0-9.]+-[0-9]+)/[0-9A-F]{16}/([0-9A-F]{24})(\.partial)?-[0-9a-f]{40}(?:\.[a-z0-9]+)?")
 _HISTORY = re.compile(r"([0-9.]+-[0-9]+)/([0-9A-F]{8})\.history")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from pgwrap.domain.native import NativeFile
 from pgwrap.errors import Location, Problem
+from pgwrap.records import dataclass
 
 _SPACE = b" \t\r\n"
 _LONGEST_LINE = 65_536

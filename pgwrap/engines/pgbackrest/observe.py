@@ -7,7 +7,7 @@ history file. A stanza that the common `info` or `repo-ls` does not list is aske
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TypeAlias, TypeVar
 
 from pgwrap.domain.command import Command, Conversation, Outcome
@@ -24,6 +24,7 @@ from pgwrap.engines.pgbackrest.repository_states import repository_name
 from pgwrap.engines.pgbackrest.sharing import repositories_are_shared
 from pgwrap.engines.port import EngineVersion, ObserveRequest
 from pgwrap.errors import OutputNotUnderstood
+from pgwrap.records import dataclass
 
 Answer = TypeVar("Answer")
 Round: TypeAlias = Generator[tuple[Command, ...], tuple[Outcome, ...], Answer]

@@ -8,13 +8,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
 from importlib.resources import files
 from typing import Literal, TypedDict
 
 from pgwrap.engines.port import EngineVersion
+from pgwrap.records import dataclass
 
 Section = Literal["global", "stanza", "command-line"]
 _INDEXED = re.compile(r"(repo|pg|db)([1-9][0-9]{0,2})-(.+)")

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from pgwrap.domain.command import Outcome
 from pgwrap.engines.port import EngineVersion
 from pgwrap.errors import OutputNotUnderstood
+from pgwrap.records import dataclass
 
 _LINE = re.compile(
     r"(?:\d{4}-\d\d-\d\d [\d:.]+ )?(?:P\d+ +)?"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from pgwrap.domain.plan import WriteFile
 from pgwrap.engines.pgbackrest.document import Document, documents
@@ -14,6 +13,7 @@ from pgwrap.engines.pgbackrest.postgres import settings_for
 from pgwrap.engines.pgbackrest.settings import Setting, stanza_fault, unsafe
 from pgwrap.engines.port import Rendered, RenderedFile, RenderRequest
 from pgwrap.errors import Problem, SpecError
+from pgwrap.records import dataclass
 from pgwrap.text import templating
 
 _NUMBERS = re.compile(r"(\d+)")

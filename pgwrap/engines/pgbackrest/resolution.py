@@ -6,7 +6,7 @@ It follows cfgParse() of src/config/parse.c from its fourth phase on, and reads 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from pgwrap.domain.native import Effective
 from pgwrap.engines.pgbackrest.layers import Findings, Given, OptionKey
@@ -18,6 +18,7 @@ from pgwrap.engines.pgbackrest.native_values import (
 )
 from pgwrap.engines.pgbackrest.rules import Depend, Rule, Rules
 from pgwrap.errors import Location
+from pgwrap.records import dataclass
 
 
 @dataclass(slots=True)

@@ -8,13 +8,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cache
 from importlib.resources import files
 from types import MappingProxyType
 from typing import Any
 
 from pgwrap.engines.port import EngineVersion
+from pgwrap.records import dataclass
 
 MAXIMUM_KEY = 256
 _LONGEST_NAME = 64

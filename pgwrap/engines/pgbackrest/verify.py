@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
@@ -20,6 +19,7 @@ from pgwrap.engines.pgbackrest.failures import raise_for
 from pgwrap.engines.pgbackrest.output import log_line, log_lines
 from pgwrap.engines.port import EngineVersion, VerifyRequest, VerifyStep
 from pgwrap.errors import OutputNotUnderstood
+from pgwrap.records import dataclass
 
 SET: Final = EngineVersion((2, 55))
 """The first version that verifies one backup alone."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import pytest
 
@@ -15,6 +15,7 @@ from pgwrap.engines.port import EngineVersion
 from pgwrap.errors import Location, SpecError
 from pgwrap.ops.importing import Imported, Source, Spec, adopt
 from pgwrap.ops.world import World
+from pgwrap.records import dataclass
 from pgwrap.spec.loader import load_text
 from pgwrap.spec.writing import write
 from pgwrap.system.files import LocalFiles
