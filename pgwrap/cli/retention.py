@@ -62,17 +62,26 @@ def retention(
         from pgwrap.ops.retention import RetentionOptions
         from pgwrap.ops.retention import retention as foretell
         from pgwrap.present.presentation import Presentation
-        from pgwrap.present.retention import FORMATS
 
         instead = _instead(what_if) if what_if else None
         fleet = run.fleet()
         options = RetentionOptions(deadline=timeout, days=days, instead=instead, prove_commits=commits)
-        answer = foretell(fleet, chosen(fleet, clusters), run.world(), now=run.now, options=options)
+        answer = foretell(
+            fleet, chosen(fleet, clusters), run.world(), now=run.now, options=options, meanwhile=_load_presenters
+        )
+        from pgwrap.present.retention import FORMATS
+
         presentation = Presentation(
             colour=colour(), width=shutil.get_terminal_size((100, 24)).columns, verbose=verbose > 0, now=run.now
         )
         run.answer(FORMATS[output.value](answer, presentation))
         raise typer.Exit(0 if all(cluster.read for cluster in answer.clusters) else 1)
+
+
+def _load_presenters() -> None:
+    from pgwrap.text.tables import load
+
+    load()
 
 
 def _instead(words: list[str]) -> Instead | None:

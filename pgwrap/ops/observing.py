@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Final, TypeVar
 
@@ -13,6 +13,8 @@ from pgwrap.engines.port import ObserveRequest
 from pgwrap.errors import EngineFailed, EngineMissing, EngineTimeout, OutputNotUnderstood, PgwrapError
 from pgwrap.ops.world import World, by_instance
 
+HEAD_START = 0.02
+"""Seconds in which the first engine commands are begun before anything else takes the processor."""
 WAKE_UP = 0.2
 """Seconds after which a waiting main thread looks for signals."""
 Result = TypeVar("Result")
@@ -24,14 +26,25 @@ _ERRORS: Final[Mapping[FindingCode, type[PgwrapError]]] = {
 }
 
 
-def observed(fleet: Fleet, clusters: tuple[Cluster, ...], world: World, deadline: float) -> dict[str, Observation]:
-    """What the engines say of `clusters`, by name; one that cannot be read holds nothing else back."""
+def observed(
+    fleet: Fleet,
+    clusters: tuple[Cluster, ...],
+    world: World,
+    deadline: float,
+    meanwhile: Callable[[], object] = lambda: None,
+) -> dict[str, Observation]:
+    """What the engines say of `clusters`, by name; one that cannot be read holds nothing else back.
+
+    `meanwhile` is called once, while the engines work: what it loads for later costs no time.
+    """
     installations = by_instance(clusters)
     with ThreadPoolExecutor(max_workers=max(4, len(installations))) as pool:
         answers = [
             pool.submit(observe, request_for(fleet, instance, members, world, deadline), world)
             for instance, members in installations.items()
         ]
+        wait(answers, timeout=HEAD_START)
+        meanwhile()
         return {name: fact for answer in results(answers) for name, fact in answer.items()}
 
 

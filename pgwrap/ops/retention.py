@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
@@ -46,10 +47,17 @@ class RetentionOptions:
 
 
 def retention(
-    fleet: Fleet, clusters: tuple[Cluster, ...], world: World, *, now: datetime, options: RetentionOptions
+    fleet: Fleet,
+    clusters: tuple[Cluster, ...],
+    world: World,
+    *,
+    now: datetime,
+    options: RetentionOptions,
+    meanwhile: Callable[[], object] = lambda: None,
 ) -> FleetRetention:
-    """The whole answer; a cluster that cannot be read says why and holds nothing else back."""
-    seen = observed(fleet, clusters, world, options.deadline)
+    """The whole answer; a cluster that cannot be read says why and holds nothing else back. `meanwhile` as in
+    `pgwrap.ops.observing.observed`."""
+    seen = observed(fleet, clusters, world, options.deadline, meanwhile)
     cache = CommitCache(files=world.files, state=fleet.state)
     tellers = (
         _Teller(

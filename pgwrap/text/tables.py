@@ -15,6 +15,11 @@ _STAND_IN = "\ue000"
 nor colours without help, and takes digits for numbers."""
 
 
+def load() -> None:
+    """Have tabulate at hand, which takes 40 ms, before the first table is wanted."""
+    import tabulate  # noqa: F401, PLC0415 - see above
+
+
 def table(rows: Sequence[Sequence[str]], headers: Sequence[str], style: Style = "plain") -> str:
     """`rows` under `headers`, each cell one line of harmless text; neither the text nor a line ends in white space."""
     from tabulate import tabulate  # noqa: PLC0415 - takes 40 ms, which only those who print a table should pay

@@ -2,6 +2,7 @@
 
 Three rounds, whatever the number of backups: version and `info`; `repo-ls` of the archives; the newest timeline's
 history file. A stanza that the common `info` or `repo-ls` does not list is asked for by name in a round of its own.
+Where `info` is asked for one stanza alone, its archives are listed beside it, and once more if they were so too early.
 """
 
 from __future__ import annotations
@@ -75,8 +76,8 @@ def observe(
     request: ObserveRequest, oldest: EngineVersion, newest: EngineVersion
 ) -> Conversation[tuple[Observation, ...]]:
     """Look at every cluster of the request; one Observation each, in its order. Never raises for what engines do."""
-    answers = yield from _catalogs(request)
     listed = _Listed()
+    answers = yield from _catalogs(request, listed)
     yield from _listings(request, answers, listed)
     yield from _histories(request, listed)
     return tuple(_observation(cluster, answers[cluster.name], listed, (oldest, newest)) for cluster in request.clusters)
@@ -128,13 +129,19 @@ class _Question:
     stanza: str | None
 
 
-def _catalogs(request: ObserveRequest) -> Round[dict[str, _Answer]]:
+def _catalogs(request: ObserveRequest, listed: _Listed) -> Round[dict[str, _Answer]]:
     questions = _questions(request)
     users = tuple(dict.fromkeys(question.run_as for question in questions))
-    asked = tuple(commands.version_command(request.instance, user, request.deadline) for user in users)
-    outcomes = yield (*asked, *(_info(request, question) for question in questions))
+    early = tuple(_early(questions))
+    outcomes = yield (
+        *(commands.version_command(request.instance, user, request.deadline) for user in users),
+        *(_info(request, question) for question in questions),
+        *(_list(request, *one) for one in early),
+    )
     versions = dict(zip(users, outcomes[: len(users)], strict=True))
-    answers = _answers(questions, outcomes[len(users) :], versions)
+    answers = _answers(questions, outcomes[len(users) : len(outcomes) - len(early)], versions)
+    for (place, cluster), outcome in zip(early, outcomes[len(outcomes) - len(early) :], strict=True):
+        _take_early(listed, place, answers[cluster.name].stanza, outcome)
     absent = tuple(question for question in _alone(questions, answers))
     if absent:
         outcomes = yield tuple(_info(request, question) for question in absent)
@@ -154,6 +161,14 @@ def _questions(request: ObserveRequest) -> tuple[_Question, ...]:
         else:
             questions.extend(_named(cluster, user) for cluster in clusters)
     return tuple(questions)
+
+
+def _early(questions: Iterable[_Question]) -> Iterable[_Asked]:
+    """The archives that can be listed without knowing what `info` says of the others."""
+    for question in questions:
+        if question.stanza is not None:
+            for cluster in question.clusters:
+                yield from ((_Place(cluster=cluster.name, key=key), cluster) for key, _ in cluster.keyed_repositories())
 
 
 def _named(cluster: Cluster, run_as: str | None) -> _Question:
@@ -244,6 +259,7 @@ def _listings(request: ObserveRequest, answers: Mapping[str, _Answer], listed: _
         (_Place(cluster=cluster.name, key=repository.key), cluster)
         for cluster in request.clusters
         for repository in _readable(answers[cluster.name].stanza)
+        if _Place(cluster=cluster.name, key=repository.key) not in listed.listings
     )
     if not asked:
         return
@@ -293,6 +309,20 @@ def _take_common(listed: _Listed, common: _Common, outcome: Outcome) -> None:
     for place, cluster in common.asked:
         if cluster.engine_name in by_stanza:
             listed.listings[place] = by_stanza[cluster.engine_name]
+
+
+def _take_early(listed: _Listed, place: _Place, stanza: StanzaInfo | None, outcome: Outcome) -> None:
+    """What it lists, if `info` did not see a newer backup than it: the WAL of that one must not seem to be lost."""
+    if place.key not in {repository.key for repository in _readable(stanza)} or not outcome.succeeded:
+        return
+    try:
+        listings = listings_from(outcome.stdout)
+    except OutputNotUnderstood:
+        return
+    backups = () if stanza is None else (one for one in stanza.backups if one.repository_key == place.key)
+    newest = max(backups, key=lambda backup: backup.stopped_at, default=None)
+    if newest is None or newest.wal_stop is None or any(newest.wal_stop in one.segments for one in listings):
+        listed.listings[place] = listings
 
 
 def _readable(stanza: StanzaInfo | None) -> tuple[RepositoryInfo, ...]:

@@ -19,6 +19,7 @@ INSTANCE = EngineInstance(
     name="pgbackrest", kind=EngineKind.PGBACKREST, command="pgbackrest", config="/etc/pgbackrest/pgbackrest.conf"
 )
 LOCAL = Repository(name="local", path="/var/lib/pgbackrest")
+RECORDED_REPOSITORIES = 2
 OFFSITE = Repository(name="offsite", path="/mnt/offsite")
 
 
@@ -73,6 +74,8 @@ def replaying(version: str, info: str = "info_timeline_2.json") -> Callable[[Com
             return outcome(command, recorded(version, info))
         if "repo-ls" in words:
             key = next(word for word in command.argv if word.startswith("--repo=")).removeprefix("--repo=")
+            if int(key) > RECORDED_REPOSITORIES:  # as it says of a repository that its files do not have
+                return outcome(command, exit_code=32)
             return outcome(command, recorded(version, f"repo_ls_archive_{key}.json"))
         return outcome(command, recorded(version, "00000002.history"))
 
