@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Final
 
 from pgwrap.domain.amounts import duration
 from pgwrap.domain.amounts import moment as shown
@@ -334,6 +337,23 @@ def blames_backup(outcome: Outcome) -> bool:
         return False
     text = outcome.text() + outcome.error_text()
     return "No space left on device" not in text and "Disk quota exceeded" not in text
+
+
+FULL: Final = 32 << 20
+"""Bytes, two WAL segments: a file system with less room than this is taken to be full, for a drill begins with more."""
+
+
+def without_room(probes: Iterable[Probe]) -> Iterator[Probe]:
+    """The same where the file system of the copy was found full: nothing that failed there tells of the backup.
+
+    PostgreSQL's log lies there, too, so that it need not say why something failed.
+    """
+    for probe in probes:
+        if probe.verdict is FAILED:
+            message = f"the file system of the drill ran full, so nothing is known of the backup: {probe.message}"
+            yield replace(probe, verdict=UNKNOWN, message=message)
+        else:
+            yield probe
 
 
 def judge_cleanup(left: tuple[str, ...]) -> Probe:

@@ -29,6 +29,7 @@ from pgwrap.domain.drill import (
 )
 from pgwrap.domain.drill_choice import Choice, Nothing, Tried, Wish, candidates, choose, least_tested
 from pgwrap.domain.drill_verdicts import (
+    FULL,
     CanaryMark,
     CanaryRow,
     LossGrounds,
@@ -39,6 +40,7 @@ from pgwrap.domain.drill_verdicts import (
     judge_rpo,
     judge_rto,
     judge_start,
+    without_room,
 )
 from pgwrap.domain.facts import Observation, Severity
 from pgwrap.domain.model import Cluster, Fleet
@@ -212,6 +214,8 @@ class _Run:
         try:
             with self._place(claim, found) as place:
                 self._drill(copy, place, found)
+                if self.tools.scratch.free_bytes(place.path) < FULL:
+                    found.probes = list(without_room(found.probes))
         except BaseException as error:
             found.probes.append(self._broken_off(error))
             raise

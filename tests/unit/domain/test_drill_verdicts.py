@@ -35,6 +35,7 @@ from pgwrap.domain.drill_verdicts import (
     judge_rpo,
     judge_rto,
     judge_start,
+    without_room,
 )
 from pgwrap.domain.facts import Backup, Severity
 from pgwrap.domain.model import Assertion
@@ -274,3 +275,15 @@ def test_a_control_passes_only_when_the_damage_was_found(found: tuple[Probe, ...
 
 
 _FINDERS = {ProbeName.START, ProbeName.AMCHECK, ProbeName.DUMP, ProbeName.ASSERTION, ProbeName.CHECKSUMS}
+
+
+@pytest.mark.parametrize("verdict", list(ProbeVerdict))
+def test_on_a_full_file_system_a_failure_tells_nothing(verdict: ProbeVerdict) -> None:
+    """PostgreSQL's log lies there, too: it need not say why it failed. What passed has passed all the same."""
+    probe = Probe(name=ProbeName.START, verdict=verdict, message="PostgreSQL gave up")
+    (found,) = without_room((probe,))
+    if verdict is ProbeVerdict.FAILED:
+        assert (found.verdict, found.name) == (ProbeVerdict.UNKNOWN, ProbeName.START)
+        assert found.message.endswith("nothing is known of the backup: PostgreSQL gave up")
+    else:
+        assert found == probe
