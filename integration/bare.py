@@ -11,7 +11,7 @@ _RUN = re.compile(r" run: (?:sudo -u \S+ )?(.+)$", re.MULTILINE)
 _OWN = "pgwrap.system.prober"
 """The child in which pgwrap itself asks PostgreSQL: no engine."""
 _ROUNDS: Mapping[str, tuple[str, ...]] = {
-    "pgbackrest": (r" version$| info$", r" repo-ls ", r" repo-get "),
+    "pgbackrest": (r" version$| info$| repo-ls ", r" repo-get "),
     "barman": (
         r" diagnose$| list-backups all$",
         r"^cat .*/\.barman\.auto\.conf$|^(?:cat|tail) .*xlog\.db$|^find .*/wals | get-wal \S+ \S+\.history$",

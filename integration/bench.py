@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from integration.bare import Calls, NoRound, calls_in, engine_commands, parallel_script, sequential_script
+from integration.bench_catalog import catalog_figures
 from integration.bench_recovery import recovery_figures
 from integration.figures import Figure, Sample, Took
 from integration.fleet import PGWRAP, SERVERS, STANZAS, Fleet, grown_fleet, pair_fleet
@@ -66,7 +67,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--write", type=Path, metavar="FILE", help="put the table between the marks in FILE")
     parser.add_argument("--repeat", type=int, default=5, metavar="N", help="measure everything N times (default 5)")
-    parser.add_argument("--only", choices=("help", "pair", "fleet", "recovery"), help="measure one part")
+    parser.add_argument("--only", choices=("help", "pair", "fleet", "recovery", "catalog"), help="measure one part")
     return parser.parse_args()
 
 
@@ -77,7 +78,10 @@ def measure(place: Room, repeat: int, only: str | None) -> Iterator[Figure]:
     if only in {None, "recovery"}:
         say("restore and drill of a gigabyte, against the engines' own restore")
         yield from recovery_figures(place.machine, repeat)
-    if only in {"help", "recovery"}:
+    if only in {None, "catalog"}:
+        say("retention on 10,000 backups, against pgBackRest's own answers")
+        yield from catalog_figures(place.machine, repeat)
+    if only in {"help", "recovery", "catalog"}:
         return
     say("the seed: real backups of both engines (made once, then kept in .cache/bench)")
     seed = plant(place)
