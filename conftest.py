@@ -39,10 +39,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out, and say so, what is marked thorough, unless it is asked for or named."""
+    """Leave out, and say so, what is marked thorough, unless it is asked for or named; a mark with words means those
+    variants of a test that have one of them in their name."""
     if config.getoption("thorough") or any("::" in argument for argument in config.args):
         return
-    left_out = [item for item in items if item.get_closest_marker("thorough")]
+    left_out = [item for item in items if any(_thorough(item, mark) for mark in item.iter_markers("thorough"))]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
+
+
+def _thorough(item: pytest.Item, mark: pytest.Mark) -> bool:
+    return not mark.args or any(word in item.name for word in mark.args)

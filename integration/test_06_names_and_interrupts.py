@@ -18,6 +18,7 @@ from integration.lab.process import describe, processes_in, start, stop_group
 ODD = {"orders & co (eu-west)": "pgbackrest", "bücher's 100": "barman"}
 
 
+@pytest.mark.thorough("orders")
 @pytest.mark.parametrize("name", ODD)
 def test_odd_names_work_all_the_way(make_estate: MakeEstate, name: str) -> None:
     """A name with spaces, quotes and non-ASCII letters is validated, rendered, archived to, backed up and ok."""

@@ -78,6 +78,7 @@ def test_each_type_is_found_by_its_name(two: Estate, kind: str) -> None:
     assert ids(two, "--type", kind) == [*expected, *(catalog(two) if kind == "full" else [])]
 
 
+@pytest.mark.thorough
 def test_all_that_was_taken_can_be_restored_and_is_young(two: Estate) -> None:
     """Filters on real facts, and combined."""
     everything = ids(two)

@@ -182,6 +182,7 @@ def test_a_cluster_that_cannot_be_asked_is_an_error(two: Estate) -> None:
     assert "could not be read" in expire.stderr
 
 
+@pytest.mark.thorough("billing")
 @pytest.mark.parametrize("name", [ORDERS, BILLING])
 def test_no_restore_crosses_a_gap(two: Estate, name: str) -> None:
     """A lost segment splits what is recoverable exactly there; a moment behind it is foretold to fail, and fails."""

@@ -125,6 +125,7 @@ def test_busy_is_seven(two: Estate, name: str) -> None:
     assert ran.stdout == ""
 
 
+@pytest.mark.thorough("billing")
 @pytest.mark.parametrize("name", PAIR)
 def test_patience_outlasts_a_lock(two: Estate, name: str) -> None:
     """`--lock-wait` tries again until it is free."""
@@ -243,6 +244,7 @@ def test_a_program_that_refuses_keeps_the_backup_from_being_taken(hooked: Callab
     assert told["on_failure"]["backup"]["state"] == "failed"
 
 
+@pytest.mark.thorough
 def test_a_full_disk_fails_one_repository_and_not_the_other(several: Estate) -> None:
     """The failure is told, the other repository has its backup, and nothing that was there is lost."""
     tiny = several.room.directory("tiny")

@@ -219,6 +219,7 @@ def test_the_native_command_of_a_plan_does_the_same(past: Past, where: PostgresS
         assert labels(copy) == "abc"
 
 
+@pytest.mark.thorough("billing")
 def test_delta_brings_a_copy_to_another_target(past: Past, where: PostgresServer) -> None:
     """Over what is there, tablespace and all; a copy that runs is refused."""
     restore(past, where, "--target-time", past.times["a"], "--target-action", "promote")
@@ -258,6 +259,7 @@ def refuse(past: Past, copy: PostgresServer, code: str, *arguments: str) -> str:
     return hint
 
 
+@pytest.mark.thorough("billing")
 def test_the_running_original_is_never_written_to(past: Past) -> None:
     """Not even by name."""
     server = past.server
@@ -332,6 +334,7 @@ def test_root_owns_no_data_directory(past: Past, where: PostgresServer) -> None:
     assert not where.data.exists()
 
 
+@pytest.mark.thorough("orders")
 def test_an_interrupted_restore_can_be_begun_again(past: Past, where: PostgresServer) -> None:
     """What it left is recognised, is not taken for a cluster, and is replaced by name alone."""
     engine = past.made.engines[past.name]
@@ -365,6 +368,7 @@ def test_nobody_is_asked_where_there_is_nobody(past: Past, where: PostgresServer
     assert not where.data.exists()
 
 
+@pytest.mark.thorough("orders")
 def test_a_server_configured_elsewhere_gets_what_it_needs(past: Past, where: PostgresServer) -> None:
     """As Debian does it: the copy starts on its own, with the limits of the original."""
     server = past.server

@@ -167,6 +167,7 @@ def test_other_moments_pass(two: Estate, name: str, target: str) -> None:
 
 
 @BOTH
+@pytest.mark.thorough("billing")
 def test_a_damaged_copy_is_found_out(two: Estate, name: str) -> None:
     """The negative control: a drill can fail."""
     with nothing_lost(two):
@@ -339,6 +340,7 @@ def test_a_killed_drill_is_cleared_away_by_the_next(two: Estate) -> None:
     assert "it was killed before its end" in [one["message"] for one in kept]
 
 
+@pytest.mark.thorough
 def test_coverage_takes_turns(two: Estate) -> None:
     """What was never tried comes first."""
     aims = [drill(two, BILLING, "--coverage")[1]["aim"] for _ in range(2)]

@@ -52,6 +52,7 @@ def into(made: Estate, name: str, database: str) -> tuple[str, str]:
     return ("--load-into", f"host={server.sockets} port={server.port} user=postgres dbname={database}")
 
 
+@pytest.mark.thorough("schema", "database")
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("name", [ORDERS, BILLING])
 def test_it_comes_back_as_of_the_moment(estate: Estate, moments: Mapping[str, str], name: str, way: str) -> None:
