@@ -147,11 +147,12 @@ class LocalFiles:
         place = Path(os.path.realpath(directory))
         try:
             settle(place)
+            for name in self.entries(str(place)):
+                if _LEFTOVER.fullmatch(name):
+                    (place / name).unlink(missing_ok=True)  # itself: it may be a link, into a switch that was undone
+                    _flush_directory(place)
         except (OSError, ValueError, KeyError) as error:
             raise UsageError(f"what an earlier run left in {directory} cannot be put right: {error}") from error
-        for name in self.entries(str(place)):
-            if _LEFTOVER.fullmatch(name):
-                self.withdraw(str(place / name))
 
     @contextmanager
     def exclusive(self, path: str) -> Iterator[None]:

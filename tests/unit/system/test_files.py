@@ -261,6 +261,22 @@ def test_what_a_killed_run_left_is_swept(tmp_path: Path) -> None:
     assert [".one.conf.tmp", ".two.conf.0123.tmp", "one.conf"] == sorted(path.name for path in tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("stands", [True, False])
+def test_a_link_that_a_killed_switch_left_goes_by_itself(tmp_path: Path, *, stands: bool) -> None:
+    """Killed between the two steps of a replacement in another directory than the hub's: what it points to stays."""
+    include = tmp_path / "conf.d"
+    include.mkdir()
+    (include / "orders.conf").write_text("[orders]\n")
+    goal = tmp_path / "hub" / "1"
+    if stands:
+        goal.parent.mkdir()
+        goal.write_text("[orders]\n")
+    (include / ".pgwrap-switch.orders.conf.tmp").symlink_to(goal)
+    FILES.sweep(str(include))
+    assert [path.name for path in include.iterdir()] == ["orders.conf"]
+    assert goal.exists() is stands
+
+
 def test_the_second_holder_of_a_lock_is_refused(tmp_path: Path) -> None:
     """Busy while the first one holds it, and free again afterwards."""
     path = str(tmp_path / "lock/apply.lock")
