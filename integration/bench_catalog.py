@@ -18,6 +18,7 @@ from integration.figures import Figure, Sample
 from integration.lab.estate import ORDERS, Estate, estate
 from integration.lab.machine import Machine
 from integration.lab.room import room
+from pgwrap.domain.wal import DEFAULT_SEGMENT_SIZE, Lsn, Segment, Timeline
 
 BACKUPS = 10_000
 LIMIT = 1.0
@@ -28,8 +29,6 @@ _ENTRY = re.compile(r"^(\d{8}-\d{6}F)=(.*)$", re.MULTILINE)
 _CHECKSUM = re.compile(r'^backrest-checksum="[0-9a-f]+"$', re.MULTILINE)
 _FIRST = 4096
 """The first clone's segment: well above what the real backup left."""
-_MEGABYTES = 24
-"""A 16 MB segment's number, shifted by so many bits, is its position."""
 
 
 def catalog_figures(machine: Machine, repeat: int) -> Iterator[Figure]:
@@ -86,7 +85,7 @@ def grow(repository: Path, count: int) -> None:
         path.with_name(name).write_text(text)
     (archive,) = (one for one in (repository / "archive" / ORDERS).iterdir() if one.is_dir())
     for number in range(_FIRST, _FIRST + 2 * count):
-        name = _segment(number)
+        name = Segment(Timeline(1), number).name(DEFAULT_SEGMENT_SIZE)
         (archive / name[:16]).mkdir(exist_ok=True)
         (archive / name[:16] / f"{name}-{'0' * 40}.gz").touch()
 
@@ -98,15 +97,16 @@ def clones(newest: dict[str, object], count: int) -> Iterator[tuple[str, dict[st
     for place in range(count):
         start, number = ended - (count - place) * _HOUR, _FIRST + 2 * place
         label = f"{datetime.fromtimestamp(start, UTC):%Y%m%d-%H%M%S}"
-        position = number << _MEGABYTES
+        segment = Segment(Timeline(1), number)
+        position = segment.start(DEFAULT_SEGMENT_SIZE)
         entry = {
             **newest,
             "backup-timestamp-start": start,
             "backup-timestamp-stop": start + 3,
-            "backup-archive-start": _segment(number),
-            "backup-archive-stop": _segment(number),
-            "backup-lsn-start": f"{position >> 32:X}/{(position & 0xFFFFFFFF) + 0x28:X}",
-            "backup-lsn-stop": f"{position >> 32:X}/{(position & 0xFFFFFFFF) + 0x100:X}",
+            "backup-archive-start": segment.name(DEFAULT_SEGMENT_SIZE),
+            "backup-archive-stop": segment.name(DEFAULT_SEGMENT_SIZE),
+            "backup-lsn-start": str(Lsn(position + 0x28)),
+            "backup-lsn-stop": str(Lsn(position + 0x100)),
         }
         if place % _FULL_EVERY == 0:
             full, chain = f"{label}F", []
@@ -122,10 +122,6 @@ def clones(newest: dict[str, object], count: int) -> Iterator[tuple[str, dict[st
         label = f"{full}_{label}{'D' if differential else 'I'}"
         chain = [*earlier, label]
         yield label, dict(sorted(entry.items()))
-
-
-def _segment(number: int) -> str:
-    return f"00000001{number >> 8:08X}{number & 0xFF:08X}"
 
 
 def checksum(text: str) -> str:

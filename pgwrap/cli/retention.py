@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,6 +14,7 @@ from pgwrap.cli.session import chosen, colour, session
 
 if TYPE_CHECKING:
     from pgwrap.ops.retention import Instead
+    from pgwrap.present.retention import RetentionPresenter
 
 
 class Output(StrEnum):
@@ -66,22 +68,26 @@ def retention(
         instead = _instead(what_if) if what_if else None
         fleet = run.fleet()
         options = RetentionOptions(deadline=timeout, days=days, instead=instead, prove_commits=commits)
+        presenter = partial(_presenter, output)
         answer = foretell(
-            fleet, chosen(fleet, clusters), run.world(), now=run.now, options=options, meanwhile=_load_presenters
+            fleet, chosen(fleet, clusters), run.world(), now=run.now, options=options, meanwhile=presenter
         )
-        from pgwrap.present.retention import FORMATS
-
         presentation = Presentation(
             colour=colour(), width=shutil.get_terminal_size((100, 24)).columns, verbose=verbose > 0, now=run.now
         )
-        run.answer(FORMATS[output.value](answer, presentation))
+        run.answer(presenter()(answer, presentation))
         raise typer.Exit(0 if all(cluster.read for cluster in answer.clusters) else 1)
 
 
-def _load_presenters() -> None:
-    from pgwrap.text.tables import load
+def _presenter(output: Output) -> RetentionPresenter:
+    """What makes text of the answer, with all that it needs loaded."""
+    from pgwrap.present.retention import FORMATS
 
-    load()
+    if output is Output.TABLE:
+        from pgwrap.text.tables import load
+
+        load()
+    return FORMATS[output.value]
 
 
 def _instead(words: list[str]) -> Instead | None:

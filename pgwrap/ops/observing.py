@@ -13,8 +13,8 @@ from pgwrap.engines.port import ObserveRequest
 from pgwrap.errors import EngineFailed, EngineMissing, EngineTimeout, OutputNotUnderstood, PgwrapError
 from pgwrap.ops.world import World, by_instance
 
-HEAD_START = 0.02
-"""Seconds in which the first engine commands are begun before anything else takes the processor."""
+HEAD_START = 0.1
+"""Seconds in which the engines are started: what is loaded in the meantime would hold that up."""
 WAKE_UP = 0.2
 """Seconds after which a waiting main thread looks for signals."""
 Result = TypeVar("Result")

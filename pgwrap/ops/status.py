@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
 
@@ -16,13 +16,11 @@ from pgwrap.ops.asking import POSTGRES_DEADLINE, ask_postgres
 from pgwrap.ops.drifting import drift_notes
 from pgwrap.ops.drill_memory import memory_of, report_of, unread_finding
 from pgwrap.ops.foretelling import forecast, version_of
-from pgwrap.ops.observing import observe, request_for, results, unreadable
+from pgwrap.ops.observing import observed, results, unreadable
 from pgwrap.ops.proofs import CommitCache, ProofReader
-from pgwrap.ops.world import World, by_instance
+from pgwrap.ops.world import World
 from pgwrap.records import dataclass
 
-HEAD_START = 0.1
-"""Seconds in which the engines are started: what is loaded in the meantime would hold that up."""
 _LOG = logging.getLogger("pgwrap.status")
 
 
@@ -50,22 +48,21 @@ def status(
     `meanwhile` is called once, while the engines work: what it loads for later costs no time.
     """
     asked = tuple(cluster for cluster in clusters if not (options.local and cluster.engine.host))
-    with ThreadPoolExecutor(max_workers=max(4, len(by_instance(asked)) + 1)) as pool:
-        views = pool.submit(ask_postgres, asked if options.ask_postgres else (), world, POSTGRES_DEADLINE)
-        observing = [
-            pool.submit(observe, request_for(fleet, instance, members, world, options.deadline), world)
-            for instance, members in by_instance(asked).items()
-        ]
-        wait(observing, timeout=HEAD_START)
-        from pgwrap.domain.verdicts import fleet_status  # noqa: PLC0415 - it loads while the engines work
+
+    def load() -> None:
+        import pgwrap.domain.verdicts  # noqa: F401, PLC0415 - used below, and loaded while the engines work
 
         meanwhile()
-        observed = {name: fact for answer in results(observing) for name, fact in answer.items()}
+
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        views = pool.submit(ask_postgres, asked if options.ask_postgres else (), world, POSTGRES_DEADLINE)
+        told = observed(fleet, asked, world, options.deadline, load)
         (servers,) = results([views])
-    notes = drift_notes(fleet, asked, observed, world)
+    from pgwrap.domain.verdicts import fleet_status  # noqa: PLC0415 - see `load`
+
+    notes = drift_notes(fleet, asked, told, world)
     seen = tuple(
-        Seen(cluster, observed[cluster.name], servers.get(cluster.name), notes.get(cluster.name, ()))
-        for cluster in asked
+        Seen(cluster, told[cluster.name], servers.get(cluster.name), notes.get(cluster.name, ())) for cluster in asked
     )
     judged = _judge_all(fleet, seen, world, now=now, options=options)
     left_out = tuple(cluster.name for cluster in clusters if cluster not in asked)
