@@ -328,6 +328,10 @@ class Cluster:
     models: tuple[BarmanModel, ...] = ()
     passive: RemoteHost | None = None
     """The Barman host whose catalog this one copies (a passive node)."""
+    replaces: str | None = None
+    """The cluster of the spec, under the other engine, whose backups this one takes over (`pgwrap migrate`)."""
+    history: str | None = None
+    """The stanza beside the cluster's own that holds what was carried over from Barman (pgBackRest)."""
     options: tuple[NativeOption, ...] = ()
     """Native options of the cluster's engine."""
 

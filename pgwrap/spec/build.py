@@ -96,6 +96,7 @@ def build(spec: SpecWords, report: Report) -> Built:
     repositories = {name: _repository(name, words, report) for name, words in (spec.repositories or {}).items()}
     clusters = _clusters(spec.clusters or {}, engines, repositories, report)
     _unique_engine_names(clusters, report)
+    _successors(clusters, report)
     used = tuple(
         instance
         for name, instance in engines.items()
@@ -259,6 +260,8 @@ def _cluster(name: str, words: ClusterWords, engine: EngineInstance, repositorie
         hooks=convert.hooks(words.hooks),
         models=convert.models(words.models),
         passive=convert.remote_host(words.passive),
+        replaces=words.replaces,
+        history=words.history,
         options=_options_of(words, engine.kind),
     )
 
@@ -281,6 +284,37 @@ def _check_cluster(cluster: Cluster, words: ClusterWords, report: Report) -> Non
         path = (*cluster.spec_path, "repositories")
         report.error(path, "Barman keeps a server in one repository", "keep one")
     _unique_keys(cluster, report)
+    _check_history(cluster, report)
+
+
+def _check_history(cluster: Cluster, report: Report) -> None:
+    if cluster.history is None:
+        return
+    path = (*cluster.spec_path, "history")
+    if cluster.engine.kind is EngineKind.BARMAN:
+        report.error(path, "is a word for pgBackRest", "Barman keeps what is carried over among its own backups")
+    elif cluster.history == "global" or ":" in cluster.history:
+        report.error(path, f"pgBackRest would take {cluster.history!r} for another section than a stanza's")
+
+
+def _successors(clusters: Iterable[Cluster], report: Report) -> None:
+    """A cluster replaces one of another engine, which replaces none itself, and is replaced once."""
+    known = {cluster.name: cluster for cluster in clusters}
+    first: dict[str, str] = {}
+    for cluster in known.values():
+        if cluster.replaces is None:
+            continue
+        path = (*cluster.spec_path, "replaces")
+        old = known.get(cluster.replaces)
+        if old is None:
+            hint = did_you_mean(cluster.replaces, known) or "describe the cluster as it is backed up now as an entry"
+            report.error(path, f"no cluster is called {cluster.replaces!r}", hint)
+        elif old.engine.kind is cluster.engine.kind:
+            report.error(path, f"{old.name!r} has the same engine", "only a change between the engines is a migration")
+        elif old.replaces is not None:
+            report.error(path, f"{old.name!r} itself replaces {old.replaces!r}", "finish one migration before the next")
+        elif first.setdefault(old.name, cluster.name) != cluster.name:
+            report.error(path, f"{old.name!r} is already replaced by {first[old.name]!r}", "name it once")
 
 
 def _engine_name_fault(cluster: Cluster) -> str | None:
@@ -312,6 +346,16 @@ def _unique_engine_names(clusters: Iterable[Cluster], report: Report) -> None:
             message = f"the {noun} {cluster.engine_name!r} already belongs to the cluster {known.name!r}"
             path = (*cluster.spec_path, "engine_name")
             report.error(path, message, "give one of them another engine_name")
+    for cluster in clusters:
+        if cluster.history is None:
+            continue
+        if first.setdefault((cluster.engine.name, cluster.history), cluster) is not cluster or _is_own(cluster):
+            message = f"the stanza {cluster.history!r} already has another use"
+            report.error((*cluster.spec_path, "history"), message, f"such as {cluster.engine_name}-history")
+
+
+def _is_own(cluster: Cluster) -> bool:
+    return cluster.history == cluster.engine_name
 
 
 def _separate_files(clusters: Iterable[Cluster], report: Report) -> None:

@@ -755,6 +755,15 @@ class ClusterWords(Words):
     passive: RemoteHostWords | None = word(
         "The Barman host whose catalog this one copies.", pgbackrest="none", barman="primary_ssh_command"
     )
+    replaces: Text | None = word(
+        "The entry that describes the same PostgreSQL under the other engine, which this one takes over from; see "
+        "`pgwrap migrate`."
+    )
+    history: Name | None = word(
+        "The stanza that holds the backups carried over from Barman, in the same repository.",
+        pgbackrest="a stanza of its own, which no `expire` of the cluster's reaches",
+        barman="none",
+    )
     options: ClusterOptions | None = word("Native options by engine.", pgbackrest="NAME=value", barman="NAME = value")
 
 
