@@ -21,6 +21,7 @@ from pgwrap.cli import (
     import_files,
     init,
     list_backups,
+    migrate,
     render,
     restore,
     retention,
@@ -81,6 +82,7 @@ for command in (
     canary.canary,
 ):
     app.command()(command)
+app.add_typer(migrate.migrate)
 app.command("import")(import_files.import_files)
 app.command("list")(list_backups.list_backups)
 app.command(cls=status.StatusCommand)(check.check)

@@ -71,8 +71,8 @@ class Session:
                 hint="make room where standard output goes",
             ) from error
 
-    def fleet(self, *, warn: bool = True) -> Fleet:
-        """The spec, with its warnings said unless the command reports them itself."""
+    def fleet(self, *, warn: bool = True, as_written: bool = False) -> Fleet:
+        """The spec, with its warnings said unless the command reports them itself; as its migrations have it stand."""
         from pgwrap.spec.loader import load
         from pgwrap.system.fleet_cache import FleetPickles, cache_directory
 
@@ -82,7 +82,11 @@ class Session:
         for warning in fleet.warnings if warn else ():
             self.say(str(warning))
         self.open_log(fleet.state)
-        return fleet
+        if as_written or all(cluster.replaces is None for cluster in fleet.clusters):
+            return fleet
+        from pgwrap.ops.migration_memory import standing
+
+        return standing(fleet, journal_of(fleet.state))
 
     def open_log(self, state: str) -> None:
         """Log to the file that was named, or the state directory's; one that cannot be kept is said, not fatal."""

@@ -35,7 +35,7 @@ def validate(
         from pgwrap.present.problems import problems_data, problems_text
 
         try:
-            fleet = run.fleet(warn=False)
+            fleet = run.fleet(warn=False, as_written=True)
             world = run.world()
             choices = engine_choices(run, fleet, world, engine_version, offline=offline)
             problems = validate_spec(fleet, choices, world)

@@ -363,6 +363,8 @@ class Fleet:
     """Where each value was written; a value that came from `defaults:` points there."""
     warnings: tuple[Problem, ...] = field(default=(), compare=False)
     """What the spec's author should know, none of it in the way of using the spec."""
+    left_out: Mapping[str, str] = field(default_factory=dict, compare=False)
+    """Entries that a migration has not reached yet, or has left behind, and why."""
 
     def locate(self, path: Path) -> Location | None:
         """The place of `path`, or of the nearest thing around it that was written down."""
@@ -391,5 +393,7 @@ class Fleet:
         for cluster in self.clusters:
             if cluster.name == name:
                 return cluster
+        if name in self.left_out:
+            raise UsageError(f"{name} is left out: {self.left_out[name]}", hint="see `pgwrap migrate status`")
         known = ", ".join(cluster.name for cluster in self.clusters) or "none"
         raise UsageError(f"no cluster is called {name!r} in the spec", hint=f"known clusters: {known}")

@@ -20,6 +20,7 @@ _WAL_LEVELS: Final = ("minimal", "archive", "hot_standby", "replica", "logical")
 _ENOUGH_FOR_REPLICA: Final = ("archive", "hot_standby")
 _DEFAULT_CONFIGS: Final = frozenset({"/etc/pgbackrest/pgbackrest.conf", "/etc/pgbackrest.conf"})
 _BARMAN_DEFAULTS: Final = frozenset({("-U", "barman"), ("-c", "/etc/barman.conf"), ("-c", "/etc/barman/barman.conf")})
+_BOTH: Final = " && "
 _ELSEWHERE: Final = re.compile(r"--(?:no-|reset-)?(?:repo|pg)\d*(?:-|=|$)")
 """Options of archive-push by which WAL goes elsewhere than the configuration says."""
 
@@ -94,8 +95,11 @@ def same_archiving(one: str, other: str) -> bool:
     """Whether two archive_commands hand WAL to the same engine for the same place.
 
     Spaces, quotes, the program's directory and engine defaults that are spelled out make no difference; nor do options
-    of pgBackRest that leave the repositories alone; nor how WAL is copied into a Barman server's `incoming`.
+    of pgBackRest that leave the repositories alone; nor how WAL is copied into a Barman server's `incoming`. `one` may
+    do it beside something else, joined by `&&`: then a segment is archived only when each of them took it.
     """
+    if _BOTH in one and one != other:
+        return all(any(same_archiving(part, wanted) for part in one.split(_BOTH)) for wanted in other.split(_BOTH))
     first, second = _words(one), _words(other)
     if first == second or _incoming(first, second):
         return True

@@ -446,6 +446,20 @@ class CopyJob:
     """The same where the engine left no recovery.signal, which pgwrap then adds (Barman, for all the WAL there is)."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receiving:
+    """How an engine that fetches WAL itself is had to do so, each a few commands; empty where PostgreSQL brings it."""
+
+    start: tuple[Command, ...] = ()
+    """Begin now, not at the next run of a timer."""
+    take: tuple[Command, ...] = ()
+    """Put into the archive what has arrived."""
+    stop: tuple[Command, ...] = ()
+    """Let go of the server."""
+    slot: str | None = None
+    """The replication slot that is then nobody's."""
+
+
 class Engine(Protocol):
     """One backup engine, in every version pgwrap knows."""
 
@@ -511,6 +525,9 @@ class Engine(Protocol):
 
     def settings(self, cluster: Cluster, version: EngineVersion) -> ClusterSettings:
         """The PostgreSQL settings and slots the cluster needs: wal_level, archive_mode, archive_command, senders."""
+
+    def receiving(self, cluster: Cluster, version: EngineVersion, run_as: str | None) -> Receiving:
+        """How the engine is had to fetch WAL, and to stop."""
 
     def observe(self, request: ObserveRequest) -> Conversation[tuple[Observation, ...]]:
         """Look at the clusters without changing anything; failures become findings, never exceptions."""

@@ -7,30 +7,27 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import partial
-from typing import Final
 
-from pgwrap.domain.command import Command
 from pgwrap.domain.drift import FileDrift
 from pgwrap.domain.facts import PostgresView
 from pgwrap.domain.model import Cluster, EngineInstance, Fleet
 from pgwrap.domain.native import NativeFile, View
 from pgwrap.domain.plan import (
-    AlterSystem,
     Check,
     ClusterSettings,
     Note,
     Plan,
-    PostgresSetting,
     Retire,
     Step,
     Switch,
     Trial,
     WriteFile,
 )
-from pgwrap.domain.settings import SettingState, setting_states, sql_literal
+from pgwrap.domain.settings import setting_states
 from pgwrap.engines.port import Engine, PreparationRequest, TrialRequest
 from pgwrap.errors import EngineFailed, UsageError
-from pgwrap.ops.asking import POSTGRES_DEADLINE, ask_postgres, connecting_user
+from pgwrap.ops.altering import setting_steps
+from pgwrap.ops.asking import POSTGRES_DEADLINE, ask_postgres
 from pgwrap.ops.drift import Found, Wanted, all_wanted, drift, engine_files, role_of
 from pgwrap.ops.installed import READ_LIMIT
 from pgwrap.ops.records import Records
@@ -38,9 +35,6 @@ from pgwrap.ops.render import render_installations
 from pgwrap.ops.versions import VersionChoice
 from pgwrap.ops.world import World
 from pgwrap.records import dataclass
-
-_BY_HAND_ONLY: Final = frozenset({"synchronous_standby_names"})
-"""Settings that stop every commit when the engine is not restarted at the same moment."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -317,7 +311,7 @@ class _Planner:
             if not server.reachable:
                 yield _unreachable(cluster, needed, server)
                 continue
-            yield from _settings(cluster, setting_states(needed.settings, server), self.world)
+            yield from setting_steps(cluster, setting_states(needed.settings, server), self.world)
 
     def _not_connected(self) -> Iterator[str]:
         for cluster in self.wanted.clusters if self.options.postgres else ():
@@ -340,30 +334,6 @@ def run_trial(trial: Trial, user: str | None, world: World) -> tuple[str, ...]:
     return trial.complaints(world.runner.run_all(trial.commands))
 
 
-def _settings(cluster: Cluster, states: tuple[SettingState, ...], world: World) -> Iterator[Step]:
-    """One step for all that ALTER SYSTEM can set, and notes for what only the operator can do."""
-    differing = tuple(state.wanted for state in states if state.verdict == "differs")
-    able = tuple(setting for setting in differing if setting.name not in _BY_HAND_ONLY)
-    if able:
-        yield Step(
-            subject=cluster.name,
-            effect=AlterSystem(command=_psql(cluster, able, world), settings=able),
-            reason="; ".join(f"{setting.name}: {setting.reason}" for setting in able),
-            done_when="`pgwrap diff` finds no difference in PostgreSQL",
-        )
-    for setting in differing:
-        if setting.name in _BY_HAND_ONLY:
-            message = f"{setting.name} must become {setting.value!r}: {setting.reason}"
-            by_hand = _psql(cluster, (setting,), world).quoted()
-            yield Step(subject=cluster.name, effect=Note(message=message, by_hand=by_hand), reason=setting.reason)
-    waiting = [
-        state.wanted.name for state in states if state.wanted.restart and state.verdict in ("differs", "pending")
-    ]
-    if waiting:
-        note = Note(message=f"PostgreSQL needs a restart before {', '.join(waiting)} count; pgwrap restarts nothing")
-        yield Step(subject=cluster.name, effect=note, reason="these settings are read at the start alone")
-
-
 def _unreachable(cluster: Cluster, needed: ClusterSettings, server: PostgresView) -> Step:
     names = ", ".join(setting.name for setting in needed.settings)
     note = Note(
@@ -371,20 +341,3 @@ def _unreachable(cluster: Cluster, needed: ClusterSettings, server: PostgresView
         by_hand=f"pgwrap apply {shlex.quote(cluster.name)}",
     )
     return Step(subject=cluster.name, effect=note, reason="what is not known is not taken for right")
-
-
-def _psql(cluster: Cluster, settings: tuple[PostgresSetting, ...], world: World) -> Command:
-    """ALTER SYSTEM and a reload by psql, as the operator would type it; the password goes by the environment."""
-    target = cluster.postgres
-    host = target.host or target.socket_directory
-    argv = ["psql", "--no-psqlrc", "--no-password", "--quiet", "--set=ON_ERROR_STOP=1", f"--port={target.port}"]
-    argv += [f"--host={host}"] if host else []
-    argv += [f"--username={target.user}"] if target.user else []
-    argv.append(f"--dbname={target.connection_database}")
-    argv += [f"--command=alter system set {setting.name} = {sql_literal(setting.value)}" for setting in settings]
-    argv.append("--command=select pg_reload_conf()")
-    environment = [("PGSSLMODE", target.sslmode)] if target.sslmode else []
-    environment += [("PGPASSWORD", world.secret(target.password))] if target.password else []
-    return Command(
-        argv=tuple(argv), run_as=connecting_user(cluster, world), deadline=30.0, environment=tuple(environment)
-    )

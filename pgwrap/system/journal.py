@@ -1,4 +1,4 @@
-"""The SQLite door: the journal of drills and canaries, a file in the spec's state directory. It judges nothing.
+"""The SQLite door: the journal of drills, canaries and migrations, a file in the state directory. It judges nothing.
 
 Every change is one transaction, so a journal whose writer was killed holds whole entries only. Several pgwrap write in
 turn. Only its owner can read it (0600): it names tables and rows of the clusters.
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from pgwrap.errors import PgwrapError, UsageError
 from pgwrap.records import dataclass
-from pgwrap.system.port import DrillEntry, ScratchClaim, WrittenCanary
+from pgwrap.system.port import DrillEntry, MigrationEntry, ScratchClaim, WrittenCanary
 
 if TYPE_CHECKING:
     import sqlite3
@@ -52,8 +52,19 @@ _STEPS: Final = (
         primary key (cluster, written_at, id)
     ) strict;
     """,
+    """
+    create table migration (
+        id text primary key,
+        cluster text not null,
+        began_at text not null,
+        report text not null
+    ) strict;
+    create index migration_by_cluster on migration (cluster, began_at);
+    """,
 )
 """How each version of the schema is made from the one before; a step that was released is never changed."""
+_MIGRATIONS_SINCE: Final = 2
+"""The version of the schema that has migrations; an older journal is read all the same."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +118,27 @@ class SqliteJournal:
                 (cluster, -1 if limit is None else limit),
             ).fetchall()
         return tuple(_entry(row) for row in rows)
+
+    def put_migration(self, entry: MigrationEntry) -> None:
+        """Keep a migration, in the place of what was kept under its id."""
+        values = (entry.id, entry.cluster, _text(entry.began_at), json.dumps(entry.report))
+        with self._open(write=True) as database:
+            database.execute("insert or replace into migration values (?, ?, ?, ?)", values)
+
+    def migrations(self, cluster: str | None = None) -> tuple[MigrationEntry, ...]:
+        """The migrations towards a cluster of the spec, or all, newest first."""
+        with self._open(write=False) as database:
+            if _version(database) < _MIGRATIONS_SINCE:
+                return ()
+            rows = database.execute(
+                "select id, cluster, began_at, report from migration where ?1 is null or cluster = ?1 "
+                "order by began_at desc, id",
+                (cluster,),
+            ).fetchall()
+        return tuple(
+            MigrationEntry(id=id_, cluster=name, began_at=_moment(began), report=json.loads(report))
+            for id_, name, began, report in rows
+        )
 
     def claim(self, claim: ScratchClaim) -> None:
         """Remember a scratch directory before it is made."""
@@ -173,19 +205,17 @@ class SqliteJournal:
         os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
 
     def _migrate(self, connection: sqlite3.Connection, *, write: bool) -> None:
-        (version,) = connection.execute("pragma user_version").fetchone()
+        version = _version(connection)
         if version > len(_STEPS):
             raise UsageError(
                 f"the journal {self.path} was written by a newer pgwrap (its version is {version}, "
                 f"this one knows {len(_STEPS)})",
                 hint="upgrade pgwrap on this host, or name another `state:` directory",
             )
-        if version == len(_STEPS):
+        if version == len(_STEPS) or (version and not write):
             return
         if not write:
-            raise UsageError(
-                f"the journal {self.path} is empty or from an older pgwrap", hint="`pgwrap drill CLUSTER` renews it"
-            )
+            raise UsageError(f"the journal {self.path} is empty", hint="`pgwrap drill CLUSTER` renews it")
         for step in _STEPS[version:]:
             for statement in filter(str.strip, step.split(";")):
                 connection.execute(statement)
@@ -197,6 +227,12 @@ class SqliteJournal:
             f"the journal {self.path} cannot be used: {reason}",
             hint="run pgwrap as the owner of the state directory, or name another one in the spec (`state:`)",
         )
+
+
+def _version(database: sqlite3.Connection) -> int:
+    """Of its schema; 0 for an empty file."""
+    (version,) = database.execute("pragma user_version").fetchone()
+    return int(version)
 
 
 def _quoted(path: str) -> str:

@@ -173,6 +173,16 @@ class DrillEntry:
     report: Mapping[str, Any]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MigrationEntry:
+    """A migration in the journal: what it is found by, and all of it as JSON data."""
+
+    id: str
+    cluster: str
+    began_at: datetime
+    report: Mapping[str, Any]
+
+
 MARK_VARIABLE = "PGWRAP_DRILL"
 """The environment variable by which the processes of a drill are known; its value is the claim's token."""
 
@@ -210,6 +220,12 @@ class Journal(Protocol):
 
     def drills(self, cluster: str | None = None, limit: int | None = None) -> tuple[DrillEntry, ...]:
         """The drills of a cluster, or of all, newest first."""
+
+    def put_migration(self, entry: MigrationEntry) -> None:
+        """Keep a migration, in the place of what was kept under its id."""
+
+    def migrations(self, cluster: str | None = None) -> tuple[MigrationEntry, ...]:
+        """The migrations towards a cluster of the spec, or all, newest first."""
 
     def claim(self, claim: ScratchClaim) -> None:
         """Remember a scratch directory before it is made."""

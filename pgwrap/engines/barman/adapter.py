@@ -36,6 +36,7 @@ from pgwrap.engines.port import (
     NativePlaces,
     ObserveRequest,
     PreparationRequest,
+    Receiving,
     Remark,
     Rendered,
     RenderRequest,
@@ -151,6 +152,12 @@ class Barman:
     def settings(self, cluster: Cluster, version: EngineVersion) -> ClusterSettings:
         """See settings.py."""
         return settings(cluster, version)
+
+    def receiving(self, cluster: Cluster, version: EngineVersion, run_as: str | None) -> Receiving:
+        """See receiving.py."""
+        from pgwrap.engines.barman.receiving import receiving  # noqa: PLC0415 - for `migrate` alone
+
+        return receiving(cluster, version, run_as)
 
     def observe(self, request: ObserveRequest) -> Conversation[tuple[Observation, ...]]:
         """See observe.py."""

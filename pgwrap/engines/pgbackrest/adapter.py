@@ -33,6 +33,7 @@ from pgwrap.engines.port import (
     NativePlaces,
     ObserveRequest,
     PreparationRequest,
+    Receiving,
     Remark,
     Rendered,
     RenderRequest,
@@ -165,6 +166,10 @@ class PgBackRest:
     def settings(self, cluster: Cluster, version: EngineVersion) -> ClusterSettings:
         """wal_level, archive_mode, archive_command and max_wal_senders."""
         return postgres.settings_for(cluster, version)
+
+    def receiving(self, cluster: Cluster, version: EngineVersion, run_as: str | None) -> Receiving:  # noqa: ARG002
+        """PostgreSQL brings it all."""
+        return Receiving()
 
     def observe(self, request: ObserveRequest) -> Conversation[tuple[Observation, ...]]:
         """Look at the clusters without changing anything."""

@@ -1,0 +1,63 @@
+"""One PostgreSQL that the spec describes twice, by its engine now and by the one that replaces it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from integration.lab.estate import BARMAN_CLUSTER, HEAD, PGBACKREST_CLUSTER, Estate, prepare_places
+from integration.lab.native import prepare_for_barman
+from integration.lab.postgres import PostgresServer, postgres_server
+from integration.lab.room import Room
+
+OLD, NEW = "orders-old", "orders"
+FORMS = {"pgbackrest": PGBACKREST_CLUSTER, "barman": BARMAN_CLUSTER}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Move:
+    """The estate, in which both names are one server, and which way it goes."""
+
+    made: Estate
+    to: str
+
+    @property
+    def server(self) -> PostgresServer:
+        """The one server."""
+        return self.made.servers[OLD]
+
+    @property
+    def source(self) -> str:
+        """The engine it comes from."""
+        return "barman" if self.to == "pgbackrest" else "pgbackrest"
+
+
+@contextmanager
+def move(room: Room, to: str) -> Iterator[Move]:
+    """A running server, backed up by nobody yet, and its spec."""
+    with postgres_server(room, NEW) as server:
+        prepare_for_barman(server)
+        prepare_places(room)
+        source = "barman" if to == "pgbackrest" else "pgbackrest"
+        made = Estate(room=room, servers={OLD: server, NEW: server}, engines={OLD: source, NEW: to})
+        made.spec.write_text(spec(made, to, source))
+        yield Move(made=made, to=to)
+
+
+def spec(made: Estate, to: str, source: str) -> str:
+    """Two entries of one server; `orders` is what it is called in both engines."""
+    room, server = made.room, made.servers[NEW]
+    text = HEAD.format(room=room.path, user=room.machine.user, rpo=made.rpo)
+    history = f"    history: {NEW}-history\n" if to == "pgbackrest" else ""
+    more = {OLD: f"    engine_name: {NEW}\n", NEW: f"    replaces: {OLD}\n{history}"}
+    for name, engine in ((OLD, source), (NEW, to)):
+        text += FORMS[engine].format(
+            name=name,
+            data=server.data,
+            sockets=server.sockets,
+            port=server.port,
+            binaries=room.machine.postgres_bin,
+            more=more[name],
+        )
+    return text

@@ -1,0 +1,11 @@
+"""The carrying step of a migration, whichever way it goes."""
+
+from __future__ import annotations
+
+from pgwrap.domain.migration import Migration, MigrationStep
+from pgwrap.ops.migration_ground import Ground
+
+
+def carry(ground: Ground, migration: Migration) -> MigrationStep:
+    """Carry the old backups and their WAL over."""
+    raise NotImplementedError

@@ -1,0 +1,205 @@
+"""WAL to both engines, proven by a segment that both have; and back to what it was, or on to the new one alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import replace
+
+from pgwrap.domain.command import Command
+from pgwrap.domain.facts import Observation, PostgresView
+from pgwrap.domain.feeding import COMMAND, together
+from pgwrap.domain.migration import Migration, MigrationStep, StepName
+from pgwrap.domain.model import Cluster
+from pgwrap.domain.plan import AlterSystem, PostgresSetting
+from pgwrap.domain.settings import setting_states
+from pgwrap.domain.wal import Segment
+from pgwrap.errors import EngineFailed, Refused
+from pgwrap.ops.altering import alteration, psql, setting_steps
+from pgwrap.ops.asking import question_for
+from pgwrap.ops.migration_ground import Ground
+from pgwrap.ops.patience import Patience
+
+_SWITCH = 10.0
+NO_ARCHIVING = "/bin/true"
+"""While archive_mode is on and nobody wants WAL: with an empty archive_command PostgreSQL would keep it all."""
+_BEFORE = "settings"
+"""What the step keeps: the settings that it changed, as they were."""
+
+
+def feed_both(ground: Ground, migration: Migration) -> MigrationStep:
+    """Both engines receive each segment from now on; what is needed is set, and a restart is asked for by name."""
+    step = migration.step(StepName.DUAL)
+    new, old = ground.as_run(ground.new), ground.as_run(ground.old)
+    wanted = together(_needed(ground, new), _needed(ground, old))
+    before = ground.server()
+    kept = step.kept or ((_BEFORE, json.dumps(_as_they_are(wanted, before))),)
+    _set(ground, new, wanted, before)
+    _require_archiving(ground.server(), wanted)
+    for command in ground.receiving(new).start:
+        _must(ground, command)
+    segment = both_have(ground, migration)
+    return replace(step, kept=kept, proof=f"both engines have {segment}, which was closed for that")
+
+
+def _needed(ground: Ground, cluster: Cluster) -> tuple[PostgresSetting, ...]:
+    return ground.engine(cluster).settings(cluster, ground.version(cluster)).settings
+
+
+def _as_they_are(wanted: Iterable[PostgresSetting], server: PostgresView) -> dict[str, str]:
+    """The values of those that do not suffice."""
+    states = setting_states(wanted, server)
+    return {one.wanted.name: one.actual for one in states if one.verdict == "differs" and one.actual is not None}
+
+
+def _set(ground: Ground, cluster: Cluster, wanted: tuple[PostgresSetting, ...], server: PostgresView) -> None:
+    for step in setting_steps(cluster, setting_states(wanted, server), ground.world):
+        if not isinstance(step.effect, AlterSystem):
+            continue
+        ground.say(f"{step.subject}: {step.effect.command.quoted()}")
+        outcome = ground.world.runner.run(step.effect.command)
+        if not outcome.succeeded:
+            said = outcome.message or outcome.error_text().strip()
+            raise EngineFailed(
+                f"PostgreSQL's settings could not be changed: {said}",
+                hint=f"as a superuser type: {step.effect.command.quoted()}; then run the migration again",
+                cluster=cluster.name,
+            )
+
+
+def _require_archiving(server: PostgresView, wanted: tuple[PostgresSetting, ...]) -> None:
+    waiting = [
+        state.wanted.name
+        for state in setting_states(wanted, server)
+        if state.wanted.restart and state.verdict in ("differs", "pending")
+    ]
+    if waiting:
+        raise Refused(
+            f"PostgreSQL must be restarted before {', '.join(waiting)} count, and pgwrap restarts nothing",
+            hint="restart it when it suits, then run the migration again: it goes on from here",
+        )
+
+
+def both_have(ground: Ground, migration: Migration) -> str:
+    """Have PostgreSQL close a segment, and wait until both archives hold it; its name. EngineFailed when one does not
+    in time."""
+    switched = ground.world.postgres.switch_wal(question_for(ground.new, ground.world), _SWITCH)
+    if switched.segment is None:
+        raise EngineFailed(
+            f"PostgreSQL could not be told to close a WAL segment: {switched.error}",
+            hint="the role needs pg_switch_wal(): grant execute on function pg_switch_wal() to it",
+            cluster=ground.new.name,
+        )
+    missing = wait_for(ground, migration, switched.segment)
+    if missing:
+        raise EngineFailed(
+            f"{switched.segment} did not reach {' and '.join(missing)} within {ground.options.patience:g} s",
+            hint=f"see `pgwrap check {ground.old.name} {ground.new.name}`, and PostgreSQL's log",
+            cluster=ground.new.name,
+        )
+    return switched.segment
+
+
+def wait_for(ground: Ground, migration: Migration, segment: str) -> tuple[str, ...]:
+    """The engines whose archive does not have the segment when patience ends."""
+    patience = Patience(seconds=ground.options.patience, pause=0.5)
+    while True:
+        take_in(ground)
+        ground.world.postgres.switch_wal(question_for(ground.new, ground.world), _SWITCH)
+        seen = ground.look(migration)
+        missing = tuple(one.engine for one in seen if not has_segment(one, segment))
+        if not missing or not patience.wait():
+            return missing
+
+
+def take_in(ground: Ground) -> None:
+    """Have the engines put what has arrived into their archives; what fails shows in what is missing then."""
+    for cluster in (ground.old, ground.new):
+        ground.world.runner.run_all(ground.receiving(cluster).take)
+
+
+def has_segment(observation: Observation, segment: str) -> bool:
+    """Whether it is in one of the engine's archives of the cluster's own."""
+    for archive in observation.archives:
+        if archive.segment_size is None:
+            continue
+        wanted = Segment.parse(segment, archive.segment_size)
+        if any(wanted in one for one in archive.ranges or ()):
+            return True
+    return False
+
+
+def feed_old_again(ground: Ground, migration: Migration) -> str:
+    """Undo: the settings as they were before, and no slot that nobody reads."""
+    before = json.loads(migration.step(StepName.DUAL).told(_BEFORE) or "{}")
+    cluster = ground.as_run(ground.old)
+    changed = tuple(
+        PostgresSetting(name=name, value=_reloaded(name, value, before), restart=False, reason="as it was")
+        for name, value in before.items()
+    )
+    if changed:
+        _must(ground, alteration(cluster, changed, ground.world))
+    let_go(ground, ground.new)
+    return f"PostgreSQL's settings are as they were ({', '.join(before) or 'none was changed'})"
+
+
+def _reloaded(name: str, value: str, before: dict[str, str]) -> str:
+    """Until the restart that archive_mode needs, an empty archive_command would keep all WAL."""
+    return NO_ARCHIVING if name == COMMAND and not value and "archive_mode" in before else value
+
+
+def feed_new_alone(ground: Ground) -> None:
+    """After the cut-over: the old engine receives nothing any more, and its slot is gone."""
+    new, old = ground.as_run(ground.new), ground.as_run(ground.old)
+    wanted = _command_for(ground, new) or (NO_ARCHIVING if _command_for(ground, old) else None)
+    if wanted is not None and dict(ground.server().settings).get(COMMAND) != wanted:
+        change = PostgresSetting(name=COMMAND, value=wanted, restart=False, reason="WAL goes to the new engine alone")
+        _must(ground, alteration(new, (change,), ground.world))
+    let_go(ground, ground.old)
+
+
+def _command_for(ground: Ground, cluster: Cluster) -> str | None:
+    return next((one.value for one in _needed(ground, cluster) if one.name == COMMAND), None)
+
+
+def let_go(ground: Ground, cluster: Cluster) -> None:
+    """Stop the engine's receiver and drop its slot; EngineFailed, with what to type, while the slot is there."""
+    receiving = ground.receiving(cluster)
+    ground.world.runner.run_all(receiving.stop)
+    if receiving.slot is not None:
+        _drop(ground, cluster, receiving.slot)
+
+
+def _drop(ground: Ground, cluster: Cluster, slot: str) -> None:
+    """A receiver that a timer has started again in the meantime is sent away first."""
+    name = "'" + slot.replace("'", "''") + "'"
+    where = f"from pg_catalog.pg_replication_slots where slot_name = {name}"
+    statements = (
+        f"select pg_catalog.pg_terminate_backend(active_pid) {where} and active",
+        f"select pg_catalog.pg_drop_replication_slot(slot_name) {where}",
+    )
+    command = psql(ground.as_run(cluster), statements, ground.world)
+    patience = Patience(seconds=20.0, pause=1.0)
+    while True:
+        outcome = ground.world.runner.run(command)
+        if outcome.succeeded:
+            return
+        if not patience.wait():
+            said = outcome.message or outcome.error_text().strip()
+            raise EngineFailed(
+                f"the replication slot {slot} could not be dropped, and PostgreSQL keeps WAL for it: {said}",
+                hint=f"as a superuser: select pg_drop_replication_slot({name}); then run this again",
+                cluster=cluster.name,
+            )
+
+
+def _must(ground: Ground, command: Command) -> None:
+    """Run a command that has to succeed."""
+    outcome = ground.world.runner.run(command)
+    if not outcome.succeeded:
+        said = outcome.message or outcome.error_text().strip() or outcome.text().strip()
+        raise EngineFailed(
+            f"{command.argv[0]} failed: {said}",
+            hint=f"try by hand: {command.quoted()}; then run the migration again",
+            engine_exit=outcome.exit_code,
+        )
