@@ -21,8 +21,10 @@ from pgwrap.ops.migration_ground import Ground
 from pgwrap.ops.patience import Patience
 
 _SWITCH = 10.0
+_DROPPING = 20.0
 NO_ARCHIVING = "/bin/true"
 """While archive_mode is on and nobody wants WAL: with an empty archive_command PostgreSQL would keep it all."""
+_HIDDEN = "(disabled)"
 _BEFORE = "settings"
 """What the step keeps: the settings that it changed, as they were."""
 
@@ -144,8 +146,10 @@ def feed_old_again(ground: Ground, migration: Migration) -> str:
 
 
 def _reloaded(name: str, value: str, before: dict[str, str]) -> str:
-    """Until the restart that archive_mode needs, an empty archive_command would keep all WAL."""
-    return NO_ARCHIVING if name == COMMAND and not value and "archive_mode" in before else value
+    """Until the restart that archive_mode needs, an empty archive_command would keep all WAL. PostgreSQL shows none
+    while archive_mode is off."""
+    off = name == COMMAND and value in ("", _HIDDEN) and "archive_mode" in before
+    return NO_ARCHIVING if off else value
 
 
 def feed_new_alone(ground: Ground) -> None:
@@ -171,21 +175,22 @@ def let_go(ground: Ground, cluster: Cluster) -> None:
 
 
 def _drop(ground: Ground, cluster: Cluster, slot: str) -> None:
-    """A receiver that a timer has started again in the meantime is sent away first."""
+    """A receiver that a timer has started again in the meantime is sent away first; either entry's role may do it."""
     name = "'" + slot.replace("'", "''") + "'"
     where = f"from pg_catalog.pg_replication_slots where slot_name = {name}"
     statements = (
         f"select pg_catalog.pg_terminate_backend(active_pid) {where} and active",
         f"select pg_catalog.pg_drop_replication_slot(slot_name) {where}",
     )
-    command = psql(ground.as_run(cluster), statements, ground.world)
-    patience = Patience(seconds=20.0, pause=1.0)
+    others = (one for one in (ground.new, ground.old) if one.name != cluster.name)
+    commands = tuple(psql(ground.as_run(one), statements, ground.world) for one in (cluster, *others))
+    patience = Patience(seconds=_DROPPING, pause=1.0)
     while True:
-        outcome = ground.world.runner.run(command)
-        if outcome.succeeded:
+        outcomes = [ground.world.runner.run(command) for command in commands]
+        if any(outcome.succeeded for outcome in outcomes):
             return
         if not patience.wait():
-            said = outcome.message or outcome.error_text().strip()
+            said = outcomes[-1].message or outcomes[-1].error_text().strip()
             raise EngineFailed(
                 f"the replication slot {slot} could not be dropped, and PostgreSQL keeps WAL for it: {said}",
                 hint=f"as a superuser: select pg_drop_replication_slot({name}); then run this again",
