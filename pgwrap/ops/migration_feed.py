@@ -22,6 +22,8 @@ from pgwrap.ops.patience import Patience
 
 _SWITCH = 10.0
 _DROPPING = 20.0
+_BETWEEN = 3.0
+"""Seconds between two segments that are closed only so that one of them comes."""
 NO_ARCHIVING = "/bin/true"
 """While archive_mode is on and nobody wants WAL: with an empty archive_command PostgreSQL would keep it all."""
 _HIDDEN = "(disabled)"
@@ -56,17 +58,36 @@ def _as_they_are(wanted: Iterable[PostgresSetting], server: PostgresView) -> dic
 
 def _set(ground: Ground, cluster: Cluster, wanted: tuple[PostgresSetting, ...], server: PostgresView) -> None:
     for step in setting_steps(cluster, setting_states(wanted, server), ground.world):
-        if not isinstance(step.effect, AlterSystem):
-            continue
-        ground.say(f"{step.subject}: {step.effect.command.quoted()}")
-        outcome = ground.world.runner.run(step.effect.command)
-        if not outcome.succeeded:
-            said = outcome.message or outcome.error_text().strip()
-            raise EngineFailed(
-                f"PostgreSQL's settings could not be changed: {said}",
-                hint=f"as a superuser type: {step.effect.command.quoted()}; then run the migration again",
-                cluster=cluster.name,
-            )
+        if isinstance(step.effect, AlterSystem):
+            _change(ground, step.effect.settings)
+
+
+def _change(ground: Ground, settings: tuple[PostgresSetting, ...]) -> None:
+    """ALTER SYSTEM by the role of either entry; EngineFailed, with what to type, where neither may."""
+    for setting in settings:
+        ground.say(f"PostgreSQL: {setting.name} = {setting.value!r}, for {setting.reason}")
+    by_either(ground, tuple(alteration(one, settings, ground.world) for one in _both(ground)), 0.0)
+
+
+def by_either(ground: Ground, commands: tuple[Command, ...], seconds: float) -> None:
+    """Run the same by one role or the other, again and again for so long; EngineFailed when none succeeds."""
+    patience = Patience(seconds=seconds, pause=1.0)
+    while True:
+        outcomes = [ground.world.runner.run(command) for command in commands]
+        if any(outcome.succeeded for outcome in outcomes):
+            return
+        if not patience.wait():
+            break
+    said = "; ".join(dict.fromkeys(one.message or one.error_text().strip() for one in outcomes))
+    raise EngineFailed(
+        f"PostgreSQL could not be changed: {said}",
+        hint=f"as a superuser type: {commands[0].quoted()}; then run the migration again: it goes on from here",
+        cluster=ground.new.name,
+    )
+
+
+def _both(ground: Ground) -> tuple[Cluster, Cluster]:
+    return ground.as_run(ground.new), ground.as_run(ground.old)
 
 
 def _require_archiving(server: PostgresView, wanted: tuple[PostgresSetting, ...]) -> None:
@@ -83,35 +104,41 @@ def _require_archiving(server: PostgresView, wanted: tuple[PostgresSetting, ...]
 
 
 def both_have(ground: Ground, migration: Migration) -> str:
-    """Have PostgreSQL close a segment, and wait until both archives hold it; its name. EngineFailed when one does not
-    in time."""
+    """Have PostgreSQL close segments until both archives hold one; its name. EngineFailed when none comes to both
+    in time: a receiver that has just been started gets only what is written from then on."""
+    closed: list[str] = []
+    patience = Patience(seconds=ground.options.patience, pause=1.0)
+    due = 0.0
+    while True:
+        if patience.spent >= due:
+            closed.append(_close_segment(ground))
+            due = patience.spent + _BETWEEN
+        take_in(ground)
+        seen = ground.look(migration)
+        arrived = next((one for one in reversed(closed) if all(has_segment(side, one) for side in seen)), None)
+        if arrived is not None:
+            return arrived
+        if not patience.wait():
+            break
+    late = " and ".join(side.engine for side in seen if not any(has_segment(side, one) for one in closed))
+    raise EngineFailed(
+        f"no WAL segment closed since reached {late or 'both'} within {ground.options.patience:g} s",
+        hint=f"see `pgwrap check {ground.old.name} {ground.new.name}`, and PostgreSQL's log",
+        cluster=ground.new.name,
+    )
+
+
+def _close_segment(ground: Ground) -> str:
     switched = ground.world.postgres.switch_wal(question_for(ground.new, ground.world), _SWITCH)
+    if switched.segment is None:
+        switched = ground.world.postgres.switch_wal(question_for(ground.old, ground.world), _SWITCH)
     if switched.segment is None:
         raise EngineFailed(
             f"PostgreSQL could not be told to close a WAL segment: {switched.error}",
             hint="the role needs pg_switch_wal(): grant execute on function pg_switch_wal() to it",
             cluster=ground.new.name,
         )
-    missing = wait_for(ground, migration, switched.segment)
-    if missing:
-        raise EngineFailed(
-            f"{switched.segment} did not reach {' and '.join(missing)} within {ground.options.patience:g} s",
-            hint=f"see `pgwrap check {ground.old.name} {ground.new.name}`, and PostgreSQL's log",
-            cluster=ground.new.name,
-        )
     return switched.segment
-
-
-def wait_for(ground: Ground, migration: Migration, segment: str) -> tuple[str, ...]:
-    """The engines whose archive does not have the segment when patience ends."""
-    patience = Patience(seconds=ground.options.patience, pause=0.5)
-    while True:
-        take_in(ground)
-        ground.world.postgres.switch_wal(question_for(ground.new, ground.world), _SWITCH)
-        seen = ground.look(migration)
-        missing = tuple(one.engine for one in seen if not has_segment(one, segment))
-        if not missing or not patience.wait():
-            return missing
 
 
 def take_in(ground: Ground) -> None:
@@ -134,13 +161,12 @@ def has_segment(observation: Observation, segment: str) -> bool:
 def feed_old_again(ground: Ground, migration: Migration) -> str:
     """Undo: the settings as they were before, and no slot that nobody reads."""
     before = json.loads(migration.step(StepName.DUAL).told(_BEFORE) or "{}")
-    cluster = ground.as_run(ground.old)
     changed = tuple(
         PostgresSetting(name=name, value=_reloaded(name, value, before), restart=False, reason="as it was")
         for name, value in before.items()
     )
     if changed:
-        _must(ground, alteration(cluster, changed, ground.world))
+        _change(ground, changed)
     let_go(ground, ground.new)
     return f"PostgreSQL's settings are as they were ({', '.join(before) or 'none was changed'})"
 
@@ -157,8 +183,8 @@ def feed_new_alone(ground: Ground) -> None:
     new, old = ground.as_run(ground.new), ground.as_run(ground.old)
     wanted = _command_for(ground, new) or (NO_ARCHIVING if _command_for(ground, old) else None)
     if wanted is not None and dict(ground.server().settings).get(COMMAND) != wanted:
-        change = PostgresSetting(name=COMMAND, value=wanted, restart=False, reason="WAL goes to the new engine alone")
-        _must(ground, alteration(new, (change,), ground.world))
+        reason = "WAL to the new engine alone"
+        _change(ground, (PostgresSetting(name=COMMAND, value=wanted, restart=False, reason=reason),))
     let_go(ground, ground.old)
 
 
@@ -170,36 +196,19 @@ def let_go(ground: Ground, cluster: Cluster) -> None:
     """Stop the engine's receiver and drop its slot; EngineFailed, with what to type, while the slot is there."""
     receiving = ground.receiving(cluster)
     ground.world.runner.run_all(receiving.stop)
-    if receiving.slot is not None:
-        _drop(ground, cluster, receiving.slot)
-
-
-def _drop(ground: Ground, cluster: Cluster, slot: str) -> None:
-    """A receiver that a timer has started again in the meantime is sent away first; either entry's role may do it."""
-    name = "'" + slot.replace("'", "''") + "'"
+    if receiving.slot is None:
+        return
+    name = "'" + receiving.slot.replace("'", "''") + "'"
     where = f"from pg_catalog.pg_replication_slots where slot_name = {name}"
-    statements = (
+    statements = (  # a receiver that a timer has started again in the meantime is sent away first
         f"select pg_catalog.pg_terminate_backend(active_pid) {where} and active",
         f"select pg_catalog.pg_drop_replication_slot(slot_name) {where}",
     )
-    others = (one for one in (ground.new, ground.old) if one.name != cluster.name)
-    commands = tuple(psql(ground.as_run(one), statements, ground.world) for one in (cluster, *others))
-    patience = Patience(seconds=_DROPPING, pause=1.0)
-    while True:
-        outcomes = [ground.world.runner.run(command) for command in commands]
-        if any(outcome.succeeded for outcome in outcomes):
-            return
-        if not patience.wait():
-            said = outcomes[-1].message or outcomes[-1].error_text().strip()
-            raise EngineFailed(
-                f"the replication slot {slot} could not be dropped, and PostgreSQL keeps WAL for it: {said}",
-                hint=f"as a superuser: select pg_drop_replication_slot({name}); then run this again",
-                cluster=cluster.name,
-            )
+    by_either(ground, tuple(psql(one, statements, ground.world) for one in _both(ground)), _DROPPING)
 
 
 def _must(ground: Ground, command: Command) -> None:
-    """Run a command that has to succeed."""
+    """Run a command of an engine that has to succeed."""
     outcome = ground.world.runner.run(command)
     if not outcome.succeeded:
         said = outcome.message or outcome.error_text().strip() or outcome.text().strip()
