@@ -353,6 +353,30 @@ class RecoverableInterval:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UnitedInterval:
+    """An unbroken stretch of moments that one engine or the other can restore."""
+
+    from_: datetime
+    to: datetime
+    engines: tuple[EngineName, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moving:
+    """A migration that the cluster is in, and what both engines together can restore."""
+
+    migration: str
+    old: str
+    new: str
+    state: Literal["running", "paused"]
+    step: str | None
+    in_charge: str
+    """The entry whose findings count: the old one until the cut-over, then the new one."""
+    recoverable: tuple[UnitedInterval, ...] | None
+    """None where one of the two could not be read."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RetentionStatus:
     """The policy, who applies it, and whether the catalog satisfies it."""
 
@@ -422,6 +446,7 @@ class ClusterStatus:
     objectives: tuple[ObjectiveStatus, ...] = ()
     schedule: tuple[ScheduleEntry, ...] = ()
     last_drill: DrillReport | None = None
+    moving: Moving | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

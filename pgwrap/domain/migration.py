@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Final, Literal, TypeAlias
 
 from pgwrap.domain.facts import EngineName
-from pgwrap.domain.model import Cluster, Fleet, NativeOption, RetentionPolicy
+from pgwrap.domain.model import Cluster, Fleet, Move, NativeOption, Objectives, RetentionPolicy
 from pgwrap.records import dataclass
 
 StepState: TypeAlias = Literal["waiting", "begun", "done", "undone"]
@@ -150,6 +150,7 @@ def as_it_stands(fleet: Fleet, migrations: Iterable[Migration]) -> Fleet:
     from the cut-over on the new entry's retention counts; once the old one is retired it is none any more.
     """
     newest = newest_by_cluster(migrations)
+    moves: list[Move] = []
     clusters: dict[str, Cluster] = {cluster.name: cluster for cluster in fleet.clusters}
     left_out: dict[str, str] = {}
     for cluster in fleet.clusters:
@@ -163,15 +164,28 @@ def as_it_stands(fleet: Fleet, migrations: Iterable[Migration]) -> Fleet:
             left_out[old.name] = f"{cluster.name} has replaced it; take the entry out of the spec"
         else:
             clusters |= _moving(old, cluster, migration)
+            moves.append(_move(migration))
     kept = tuple(clusters[cluster.name] for cluster in fleet.clusters if cluster.name not in left_out)
-    return replace(fleet, clusters=kept, left_out=left_out)
+    return replace(fleet, clusters=kept, left_out=left_out, moves=tuple(moves))
+
+
+def _move(migration: Migration) -> Move:
+    following = migration.next
+    return Move(
+        migration=migration.id,
+        old=migration.source,
+        new=migration.cluster,
+        state="paused" if migration.state == "paused" else "running",
+        step=following.name.value if following is not None else None,
+        cut_over=migration.is_done(StepName.CUT_OVER),
+    )
 
 
 def _moving(old: Cluster, new: Cluster, migration: Migration) -> dict[str, Cluster]:
-    held = {old.name: _without_expiry(old)}
-    if not migration.is_done(StepName.CUT_OVER):
-        held[new.name] = _without_expiry(new)
-    return held
+    """Nothing expires in the one, nor before the cut-over in the other; only who is in charge has promises to keep."""
+    if migration.is_done(StepName.CUT_OVER):
+        return {old.name: replace(_without_expiry(old), objectives=Objectives())}
+    return {old.name: _without_expiry(old), new.name: replace(_without_expiry(new), objectives=Objectives())}
 
 
 def _without_expiry(cluster: Cluster) -> Cluster:

@@ -351,6 +351,21 @@ class Cluster:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Move:
+    """Two entries that are one cluster while it moves from one engine to the other."""
+
+    migration: str
+    """The migration's id in the journal."""
+    old: str
+    new: str
+    state: Literal["running", "paused"]
+    step: str | None
+    """The step that comes next, or that is being done."""
+    cut_over: bool
+    """Whether the new entry's engine is the cluster's."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Fleet:
     """The whole spec: every cluster, in the order of the file."""
 
@@ -365,6 +380,8 @@ class Fleet:
     """What the spec's author should know, none of it in the way of using the spec."""
     left_out: Mapping[str, str] = field(default_factory=dict, compare=False)
     """Entries that a migration has not reached yet, or has left behind, and why."""
+    moves: tuple[Move, ...] = field(default=(), compare=False)
+    """Migrations that are under way."""
 
     def locate(self, path: Path) -> Location | None:
         """The place of `path`, or of the nearest thing around it that was written down."""

@@ -11,6 +11,7 @@ from datetime import datetime
 from pgwrap.domain.drill import DrillMemory
 from pgwrap.domain.facts import ClusterStatus, Finding, FleetStatus, Observation, PostgresView
 from pgwrap.domain.model import Cluster, Fleet
+from pgwrap.domain.moving import with_moves
 from pgwrap.domain.plan import PostgresSetting
 from pgwrap.ops.asking import POSTGRES_DEADLINE, ask_postgres
 from pgwrap.ops.drifting import drift_notes
@@ -47,6 +48,7 @@ def status(
 
     `meanwhile` is called once, while the engines work: what it loads for later costs no time.
     """
+    clusters = _with_partners(fleet, clusters)
     asked = tuple(cluster for cluster in clusters if not (options.local and cluster.engine.host))
 
     def load() -> None:
@@ -64,9 +66,17 @@ def status(
     seen = tuple(
         Seen(cluster, told[cluster.name], servers.get(cluster.name), notes.get(cluster.name, ())) for cluster in asked
     )
-    judged = _judge_all(fleet, seen, world, now=now, options=options)
+    judged = with_moves(_judge_all(fleet, seen, world, now=now, options=options), fleet.moves)
     left_out = tuple(cluster.name for cluster in clusters if cluster not in asked)
     return replace(fleet_status(judged), left_out=left_out)
+
+
+def _with_partners(fleet: Fleet, clusters: tuple[Cluster, ...]) -> tuple[Cluster, ...]:
+    """Both entries of a cluster that moves, where one is asked about: together they are what can be restored."""
+    named = {cluster.name for cluster in clusters}
+    pairs = [{move.old, move.new} for move in fleet.moves]
+    wanted = named.union(*(pair for pair in pairs if pair & named))
+    return tuple(cluster for cluster in fleet.clusters if cluster.name in wanted) if wanted != named else clusters
 
 
 @dataclass(frozen=True, slots=True)

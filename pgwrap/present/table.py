@@ -5,7 +5,7 @@ It never exceeds the width it is given, and leaves exact figures to the JSON.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from pgwrap.domain.amounts import NOT_KNOWN, age, duration, size, window
 from pgwrap.domain.facts import ClusterStatus, FleetStatus
@@ -36,6 +36,7 @@ def status_table(fleet: FleetStatus, presentation: Presentation) -> str:
     else:
         blocks = [overview(clusters, presentation, width)] if clusters else []
         blocks += finding_blocks(clusters, presentation, width)
+    blocks += ["\n".join(wrap(line, width)) for line in moving_lines(clusters)]
     return "\n\n".join([*blocks, "\n".join(wrap(summary_line(fleet), width))]) + "\n"
 
 
@@ -102,6 +103,18 @@ def finding_blocks(clusters: Iterable[ClusterStatus], presentation: Presentation
             title = "\n".join(wrap(harmless(cluster.name), width))
             blocks.append("\n".join([title, *finding_lines(found, width, colour=presentation.colour)]))
     return blocks
+
+
+def moving_lines(clusters: Iterable[ClusterStatus]) -> Iterator[str]:
+    """A line for each migration that is under way: how far it is, and what both engines together can restore."""
+    moves = {one.moving.migration: one.moving for one in clusters if one.moving is not None}
+    for moving in moves.values():
+        spans = moving.recoverable
+        told = ", ".join(window(span.from_, span.to) for span in spans or ()) or "nothing"
+        told = NOT_KNOWN if spans is None else told
+        step = f"next is {moving.step}" if moving.step else "all is done"
+        line = f"{moving.new} takes over from {moving.old} ({moving.state}, {step}): both together restore {told}"
+        yield harmless(line)
 
 
 def summary_line(fleet: FleetStatus) -> str:

@@ -9,7 +9,7 @@ from pgwrap.present.detail import cluster_detail
 from pgwrap.present.harmless import harmless
 from pgwrap.present.presentation import Presentation
 from pgwrap.present.summary import best_interval, gap_segments, newest_backup, stored_bytes, worst_first
-from pgwrap.present.table import finding_blocks, newest_backup_cell, recoverable_cell, summary_line
+from pgwrap.present.table import finding_blocks, moving_lines, newest_backup_cell, recoverable_cell, summary_line
 from pgwrap.text.tables import table
 
 ENDLESS = 1_000_000
@@ -30,7 +30,7 @@ def status_wide(fleet: FleetStatus, presentation: Presentation) -> str:
         rows = [_row(cluster, presentation) for cluster in clusters]
         blocks = [table(rows, _HEADERS)] if rows else []
         blocks += finding_blocks(clusters, presentation, ENDLESS)
-    return "\n\n".join([*blocks, summary_line(fleet)]) + "\n"
+    return "\n\n".join([*blocks, *moving_lines(clusters), summary_line(fleet)]) + "\n"
 
 
 def _row(cluster: ClusterStatus, presentation: Presentation) -> tuple[str, ...]:
