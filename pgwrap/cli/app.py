@@ -83,6 +83,7 @@ for command in (
 ):
     app.command()(command)
 app.add_typer(migrate.migrate)
+app.command("ready")(migrate.plan)
 app.command("import")(import_files.import_files)
 app.command("list")(list_backups.list_backups)
 app.command(cls=status.StatusCommand)(check.check)

@@ -183,14 +183,15 @@ def _wish(
     aims |= {"oldest": Aim.OLDEST, "middle": Aim.MIDDLE}
     if text.lower() in aims:
         return Wish(aim=aims[text.lower()], backup=backup, repository=repository)
-    moment = _moment(text)
+    moment = parsed_moment(text)
     if moment > run.now:
         now = run.now.isoformat(timespec="seconds")
         raise UsageError(f"the target {text} is still to come", hint=f"it is now {now}")
     return Wish(aim=Aim.MOMENT, moment=moment, backup=backup, repository=repository)
 
 
-def _moment(text: str) -> datetime:
+def parsed_moment(text: str) -> datetime:
+    """A target with its zone; UsageError for anything else."""
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:

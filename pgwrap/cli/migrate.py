@@ -69,10 +69,46 @@ Bases: TypeAlias = Annotated[
         help="Which old backups to carry. The oldest one and all WAL reach every moment; more of them shorten replay.",
     ),
 ]
+WithoutHistory: TypeAlias = Annotated[
+    bool, typer.Option("--without-history", help="Carry no old backups: they stay in the old repository alone.")
+]
 Timeout: TypeAlias = Annotated[
     float, typer.Option("--timeout", metavar="SECONDS", min=1, help="For each command of an engine.")
 ]
 Yes: TypeAlias = Annotated[bool, typer.Option("--yes", help="Do it without asking.")]
+
+
+@migrate.command()
+def plan(
+    cluster: ClusterName,
+    to: Annotated[Engine | None, typer.Option("--to", help="The engine to move to: a check on the spec.")] = None,
+    without_history: WithoutHistory = False,
+    bases: Bases = "all",
+    directory: Directory = None,
+    config: SpecFile = None,
+    output: Output = Output.TEXT,
+    verbose: Verbose = 0,
+    quiet: Quiet = False,
+    log_file: LogFile = None,
+) -> None:
+    """Say whether a cluster can move and what that would do. Nothing is touched.
+
+    What is lost with the old engine's abilities, which backups are carried and why not, how much room and time that
+    takes, which moments the new engine can restore afterwards, what the new retention makes of them, every step with
+    its commands. Where the spec has no entry for the new engine yet, one is drafted.
+
+    Exit 0 ready, 1 something stands against it.
+    """
+    with _session("migrate plan", output, verbose, quiet=quiet, log_file=log_file, spec_file=config) as run_:
+        from pgwrap.ops.migration_ground import Options
+        from pgwrap.ops.migration_plan import plan_migration
+        from pgwrap.present.migration_plan import plan_json, plan_text
+
+        _draft_if_missing(run_, cluster, to)
+        with _ground(run_, cluster, Options(directory=_absolute(directory), bases=bases)) as ground:
+            found = plan_migration(ground, history=not without_history)
+            run_.answer(plan_json(found, run_.now) if output is Output.JSON else plan_text(found))
+            raise typer.Exit(0 if found.ready else 1)
 
 
 @migrate.command()
@@ -81,9 +117,7 @@ def run(
     until: Annotated[
         Until, typer.Option("--until", help="Stop after this step. Only `--until retire` takes the old engine away.")
     ] = Until.CUT_OVER,
-    without_history: Annotated[
-        bool, typer.Option("--without-history", help="Carry no old backups: they stay in the old repository alone.")
-    ] = False,
+    without_history: WithoutHistory = False,
     bases: Bases = "all",
     directory: Directory = None,
     wal_patience: Annotated[
@@ -227,7 +261,60 @@ def rollback(
             _answer(run_, (undone,))
 
 
+@migrate.command()
+def prove(
+    cluster: ClusterName,
+    at: Annotated[
+        str | None,
+        typer.Option("--at", metavar="TIME", help="Compare this moment, as 2026-11-25T10:00:00Z. Default: the newest."),
+    ] = None,
+    directory: Directory = None,
+    timeout: Timeout = 604800.0,
+    config: SpecFile = None,
+    output: Output = Output.TEXT,
+    verbose: Verbose = 0,
+    quiet: Quiet = False,
+    log_file: LogFile = None,
+) -> None:
+    """Restore one moment from both engines, and compare every table and sequence.
+
+    Row counts and sums of hashes of all tables, and the values of sequences, of two private copies that are removed
+    afterwards. Exit 0 the same, 1 they differ.
+    """
+    with _session("migrate prove", output, verbose, quiet=quiet, log_file=log_file, spec_file=config) as run_:
+        from pgwrap.cli.drill import parsed_moment
+        from pgwrap.ops.migration_ground import Options
+        from pgwrap.ops.migration_proof import compare
+        from pgwrap.present.migration import comparison_json, comparison_text
+
+        _, migration = _under_way(run_, cluster)
+        moment = parsed_moment(at) if at is not None else None
+        with _ground(run_, cluster, Options(directory=_absolute(directory), deadline=timeout)) as ground:
+            found = compare(ground, migration, moment)
+            as_json = output is Output.JSON
+            run_.answer(comparison_json(found, run_.now) if as_json else comparison_text(found))
+            raise typer.Exit(0 if found.same else 1)
+
+
 # What they share
+
+
+def _draft_if_missing(run_: Session, name: str, to: Engine | None) -> None:
+    """Where no entry replaces the named one, say what one could look like; exit 1."""
+    fleet = run_.fleet(as_written=True)
+    cluster = fleet.cluster(name)
+    successor = cluster if cluster.replaces else next((one for one in fleet.clusters if one.replaces == name), None)
+    if successor is None:
+        from pgwrap.domain.draft_successor import draft
+
+        if to is not None and to.value == cluster.engine.kind.value:
+            raise UsageError(f"{name} is backed up by {to.value} already", hint="name the other engine")
+        run_.say(f"the spec describes {name} under {cluster.engine.kind} alone; add an entry such as this to clusters:")
+        run_.answer(draft(cluster))
+        raise typer.Exit(1)
+    if to is not None and successor.engine.kind.value != to.value:
+        message = f"the spec moves {successor.replaces} to {successor.engine.kind}, not to {to.value}"
+        raise UsageError(message, hint=f"change `engine:` of {successor.name}, or leave out --to")
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from pgwrap.domain.amounts import moment
+from pgwrap.domain.certificate import Comparison
 from pgwrap.domain.migration import Migration, MigrationStep
 from pgwrap.present.encode import Json, encode
 from pgwrap.present.envelope import envelope
@@ -25,6 +26,26 @@ def _json(migration: Migration) -> Json:
     assert isinstance(data, dict)  # noqa: S101 - a dataclass is an object
     following = migration.next
     return data | {"next": following.name.value if following is not None and migration.moving else None}
+
+
+def comparison_json(found: Comparison, now: datetime) -> str:
+    """What was compared, and every difference."""
+    data = encode(found)
+    assert isinstance(data, dict)  # noqa: S101 - a dataclass is an object
+    return json_text(envelope("pgwrap/migrate-prove/1", data | {"same": found.same}, (), now, "success"))
+
+
+def comparison_text(found: Comparison) -> str:
+    """The same in lines."""
+    lines = [f"at {moment(found.moment)}"]
+    lines += [
+        f"  {side.engine} ({side.engine_name}): from backup {side.backup}, replayed to {side.replayed or '?'}, "
+        f"{side.objects} tables and sequences"
+        for side in found.sides
+    ]
+    lines += [f"differs: {text}" for text in found.differences]
+    lines += ["the same"] if found.same else []
+    return "".join(f"{harmless(line)}\n" for line in lines)
 
 
 def migrations_text(migrations: tuple[Migration, ...]) -> str:
