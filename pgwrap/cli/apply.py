@@ -54,6 +54,7 @@ def apply(
 
         from pgwrap.ops.apply import apply as carry_out
         from pgwrap.ops.apply import clean_up, locked, require_consent, show
+        from pgwrap.ops.engine_change import note_engines, require_same_engines
         from pgwrap.ops.planning import PlanOptions, make_plan
         from pgwrap.ops.records import read_records
         from pgwrap.ops.standing import remember_in_place
@@ -67,11 +68,13 @@ def apply(
                 clean_up(fleet, world)
             choices = engine_choices(run, fleet, world, None, offline=False)
             records = read_records(world.files, fleet.state)
+            require_same_engines(fleet, selected, records)
             plan = make_plan(fleet, selected, choices, world, records, options)
             if dry_run:
                 _answer(run, show(plan), plan)
                 raise typer.Exit(EXIT_NO if plan.actions or plan.left or plan.objections else EXIT_OK)
             if not plan.actions and not plan.objections:
+                note_engines(selected, records)
                 remember_in_place(fleet, choices, world)
                 _answer(run, show(plan), plan)
                 raise typer.Exit(EXIT_NO if plan.left else EXIT_OK)
@@ -79,6 +82,8 @@ def apply(
             require_consent(plan, force=force)
             _confirm(yes=yes)
             applied = carry_out(plan, world, records, run.say)
+            if not applied.errors:
+                note_engines(selected, records)
             remember_in_place(fleet, choices, world)
             _report(run, applied)
 

@@ -18,6 +18,7 @@ from pgwrap.errors import EngineFailed
 from pgwrap.ops.apply import apply, clean_up, locked, require_consent
 from pgwrap.ops.asking import look_at
 from pgwrap.ops.backup import Surroundings
+from pgwrap.ops.engine_change import note_engines
 from pgwrap.ops.observing import must_be_read, observed
 from pgwrap.ops.planning import PlanOptions, make_plan
 from pgwrap.ops.records import read_records
@@ -119,8 +120,9 @@ class Ground:
             require_consent(plan, force=self.options.force)
             plan = replace(plan, steps=tuple(step for step in plan.steps if isinstance(step.effect, effects)))
             done = apply(plan, self.world, records, self.say)
-        if done.errors:
-            raise done.errors[0]
+            if done.errors:
+                raise done.errors[0]
+            note_engines(clusters, records)
         return tuple(_left(one.step, one.message) for one in done.left)
 
     def run(self, step: Run) -> None:

@@ -4,8 +4,9 @@ nothing: what an engine is asked about a configuration, it is asked about a copy
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from datetime import datetime
 
 from pgwrap.domain.carrying import CarryPlan
 from pgwrap.domain.facts import Observation, UnitedInterval
@@ -202,7 +203,7 @@ _STEPS = {
 }
 
 
-def _proofs(ground: Ground, seen: Observation):
+def _proofs(ground: Ground, seen: Observation) -> Mapping[ProofKey, datetime | None]:
     cache = CommitCache(files=ground.world.files, state=ground.fleet.state)
     return ProofReader(world=ground.world, cluster=ground.old, cache=cache, deadline=LOOK).prove(seen)
 

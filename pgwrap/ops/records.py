@@ -32,6 +32,8 @@ class Records:
     files: Files
     path: str
     digests: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    engines: dict[str, str] = field(default_factory=dict)
+    """The engine that each cluster was last configured for."""
 
     def authorship(self, path: str, content: bytes) -> Authorship:
         """Who made a file as it is now; without a record its header decides."""
@@ -52,10 +54,15 @@ class Records:
         if self.digests.pop(path, None) is not None:
             self._save()
 
+    def note_engines(self, engines: Mapping[str, str]) -> None:
+        """Remember which engine each of some clusters is configured for."""
+        if any(self.engines.get(name) != engine for name, engine in engines.items()):
+            self.engines |= engines
+            self._save()
+
     def _save(self) -> None:
-        text = json.dumps(
-            {"version": 1, "files": {path: list(known) for path, known in self.digests.items()}}, indent=1
-        )
+        files = {path: list(known) for path, known in self.digests.items()}
+        text = json.dumps({"version": 1, "files": files, "engines": self.engines}, indent=1)
         self.files.write(WriteFile(path=self.path, text=f"{text}\n", mode=0o600))
 
 
@@ -63,7 +70,9 @@ def read_records(files: Files, state: str) -> Records:
     """What is remembered; a record that cannot be read is none, and headers decide."""
     path = posixpath.join(state, "apply", "written.json")
     text = files.read(path)
-    return Records(files=files, path=path, digests=_parsed(text) if text is not None else {})
+    if text is None:
+        return Records(files=files, path=path)
+    return Records(files=files, path=path, digests=_parsed(text), engines=_engines(text))
 
 
 def _parsed(text: str) -> dict[str, tuple[str, ...]]:
@@ -71,6 +80,13 @@ def _parsed(text: str) -> dict[str, tuple[str, ...]]:
         found = json.loads(text)["files"]
         return {str(path): tuple(str(digest) for digest in known) for path, known in _items(found)}
     except (ValueError, KeyError, TypeError):
+        return {}
+
+
+def _engines(text: str) -> dict[str, str]:
+    try:
+        return {str(name): str(engine) for name, engine in json.loads(text).get("engines", {}).items()}
+    except (ValueError, AttributeError):
         return {}
 
 
