@@ -40,9 +40,14 @@ HELP: Final = Entry(typed="-h, --help", text="Show this message and exit.")
 
 
 def commands() -> Mapping[str, Callable[..., None]]:
-    """Every command's function by name, in the order of `pgwrap --help`."""
-    found = ((command.name, command.callback) for command in app.registered_commands)
-    return {name or function.__name__: function for name, function in found if function is not None}
+    """Every command's function by its words, in the order of `pgwrap --help`, those of a group last."""
+    groups = [(f"{group.name} ", group.typer_instance) for group in app.registered_groups]
+    return {
+        f"{before}{command.name or command.callback.__name__}": command.callback
+        for before, owner in (("", app), *groups)
+        for command in owner.registered_commands
+        if command.callback is not None
+    }
 
 
 def entries(function: Callable[..., None]) -> Iterator[Entry]:

@@ -61,6 +61,7 @@ Directory: TypeAlias = Annotated[
         "--directory", metavar="DIR", help="Restore copies under DIR. Default: the spec's drill.directory, or TMPDIR."
     ),
 ]
+OutputForm: TypeAlias = Annotated[Output, typer.Option("--output", "-o", help="text or json.")]
 Bases: TypeAlias = Annotated[
     str,
     typer.Option(
@@ -86,7 +87,7 @@ def plan(
     bases: Bases = "all",
     directory: Directory = None,
     config: SpecFile = None,
-    output: Output = Output.TEXT,
+    output: OutputForm = Output.TEXT,
     verbose: Verbose = 0,
     quiet: Quiet = False,
     log_file: LogFile = None,
@@ -129,7 +130,7 @@ def run(
     timeout: Timeout = 604800.0,
     yes: Yes = False,
     config: SpecFile = None,
-    output: Output = Output.TEXT,
+    output: OutputForm = Output.TEXT,
     verbose: Verbose = 0,
     quiet: Quiet = False,
     log_file: LogFile = None,
@@ -167,7 +168,7 @@ def status(
         typer.Argument(metavar="CLUSTER", help="Default: every migration.", autocompletion=cluster_names),
     ] = None,
     config: SpecFile = None,
-    output: Output = Output.TEXT,
+    output: OutputForm = Output.TEXT,
     verbose: Verbose = 0,
     quiet: Quiet = False,
     log_file: LogFile = None,
@@ -190,7 +191,7 @@ def status(
 def pause(
     cluster: ClusterName,
     config: SpecFile = None,
-    output: Output = Output.TEXT,
+    output: OutputForm = Output.TEXT,
     verbose: Verbose = 0,
     quiet: Quiet = False,
     log_file: LogFile = None,
@@ -211,7 +212,7 @@ def resume(
     timeout: Timeout = 604800.0,
     yes: Yes = False,
     config: SpecFile = None,
-    output: Output = Output.TEXT,
+    output: OutputForm = Output.TEXT,
     verbose: Verbose = 0,
     quiet: Quiet = False,
     log_file: LogFile = None,
@@ -241,7 +242,7 @@ def rollback(
     timeout: Timeout = 604800.0,
     yes: Yes = False,
     config: SpecFile = None,
-    output: Output = Output.TEXT,
+    output: OutputForm = Output.TEXT,
     verbose: Verbose = 0,
     quiet: Quiet = False,
     log_file: LogFile = None,
@@ -271,7 +272,7 @@ def prove(
     directory: Directory = None,
     timeout: Timeout = 604800.0,
     config: SpecFile = None,
-    output: Output = Output.TEXT,
+    output: OutputForm = Output.TEXT,
     verbose: Verbose = 0,
     quiet: Quiet = False,
     log_file: LogFile = None,

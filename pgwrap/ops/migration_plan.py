@@ -16,7 +16,7 @@ from pgwrap.domain.migration import Migration, MigrationStep, StepName, order
 from pgwrap.domain.migration_plan import MigrationPlan, PlannedStep
 from pgwrap.domain.moving import united
 from pgwrap.domain.plan import AlterSystem, Note, Plan, Retire, Run, Switch, WriteFile
-from pgwrap.domain.recovery import recoverable, stretches
+from pgwrap.domain.recovery import ProofKey, recoverable, stretches
 from pgwrap.domain.retention import BackupFate
 from pgwrap.domain.settings import setting_states
 from pgwrap.engines.port import BackupRequest, ForecastRequest

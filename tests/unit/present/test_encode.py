@@ -89,7 +89,7 @@ def test_a_cluster_has_its_keys_in_the_order_of_the_contract(fleet: FleetStatus)
     """Readers find the same thing in the same place."""
     expected = (
         "name engine engine_version engine_name severity read sources findings postgres running repositories backups "
-        "wal recoverable retention objectives schedule last_drill"
+        "wal recoverable retention objectives schedule last_drill moving"
     )
 
     assert expected.split() == list(encode(fleet.clusters[0]))  # type: ignore[arg-type]

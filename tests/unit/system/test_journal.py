@@ -16,7 +16,7 @@ import pytest
 
 from pgwrap.errors import UsageError
 from pgwrap.system.journal import CANARIES_KEPT, SqliteJournal
-from pgwrap.system.port import DrillEntry, ScratchClaim, WrittenCanary
+from pgwrap.system.port import DrillEntry, MigrationEntry, ScratchClaim, WrittenCanary
 
 AT = datetime(2026, 11, 25, 10, 0, tzinfo=UTC)
 
@@ -139,7 +139,22 @@ def test_an_older_journal_is_brought_up(tmp_path: Path) -> None:
     """An empty file is version 0; reading alone changes nothing."""
     (tmp_path / "journal.sqlite").touch()
     journal = SqliteJournal(state=str(tmp_path))
-    with pytest.raises(UsageError, match="older pgwrap"):
+    with pytest.raises(UsageError, match="is empty"):
         journal.drills()
     journal.prepare()
     assert () == journal.drills()
+
+
+def test_a_journal_from_before_migrations_is_read_as_it_is(journal: SqliteJournal) -> None:
+    """Its drills are there, and it knows of no migration; the next change brings it up."""
+    journal.put_drill(entry(1))
+    with sqlite3.connect(journal.path) as database:
+        database.execute("drop table migration")
+        database.execute("pragma user_version = 1")
+    database.close()
+    assert (entry(1),) == journal.drills()
+    assert () == journal.migrations()
+    moved = MigrationEntry(id="m", cluster="orders", began_at=AT, report={"a": 1})
+    journal.put_migration(moved)
+    assert (moved,) == journal.migrations("orders")
+    assert () == journal.migrations("billing")
