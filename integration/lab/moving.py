@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from integration.lab.estate import BARMAN_CLUSTER, HEAD, PGBACKREST_CLUSTER, Estate, prepare_places
-from integration.lab.native import prepare_for_barman
+from integration.lab.native import prepare_for_barman, wait_for_backups, wait_for_stream
 from integration.lab.postgres import PostgresServer, postgres_server
 from integration.lab.room import Room
 
@@ -26,6 +27,15 @@ class Move:
     def server(self) -> PostgresServer:
         """The one server."""
         return self.made.servers[OLD]
+
+    def commit(self) -> str:
+        """Commit something and see its segment in the old engine's archive; its name."""
+        segment = self.server.switch_wal()
+        if self.source == "barman":
+            self.made.barman.take_wal(NEW, segment)
+        else:
+            self.server.wait_archived(segment)
+        return segment
 
     @property
     def source(self) -> str:
@@ -61,3 +71,31 @@ def spec(made: Estate, to: str, source: str) -> str:
             more=more[name],
         )
     return text
+
+
+def backed_up(moved: Move, backups: int) -> None:
+    """Have the old engine configured, at work, and with so many full backups."""
+    made = moved.made
+    made.render()
+    archiving = {} if moved.source == "pgbackrest" else {"archive_command": "/bin/true"}
+    moved.server.configure({"archive_mode": "on", **archiving})
+    made.apply_settings(OLD)
+    if moved.source == "barman":
+        made.barman.run("cron")
+        wait_for_stream(moved.server)
+    else:
+        made.pgbackrest.run(f"--stanza={NEW}", "stanza-create")
+    moved.commit()
+    for _ in range(backups):
+        back_up(moved)
+
+
+def back_up(moved: Move, kind: str = "full") -> str:
+    """A backup by the old engine, done, and commits after it; its id."""
+    backup_id = moved.made.pgwrap("backup", OLD, "--type", kind).stdout.strip()
+    moved.commit()
+    if moved.source == "barman":
+        wait_for_backups(moved.made.barman, NEW)
+    time.sleep(1.1)  # a backup ends in a whole second
+    moved.commit()
+    return backup_id

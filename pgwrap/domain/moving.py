@@ -22,6 +22,17 @@ _COVERED: Final = frozenset(
     {FindingCode.NO_BACKUP, FindingCode.STANZA_MISSING, FindingCode.TOO_FEW_BACKUPS, FindingCode.DRILL_NEVER}
 )
 """What is no fault of an entry that does not have to restore anything (yet, or any more)."""
+_NOT_YET_FED: Final = frozenset(
+    {
+        FindingCode.REPLICATION_SLOT_INACTIVE,
+        FindingCode.ARCHIVE_MODE_OFF,
+        FindingCode.ARCHIVE_COMMAND_DIFFERS,
+        FindingCode.ARCHIVER_FAILING,
+        FindingCode.WAL_STALE,
+        FindingCode.WAL_GAP,
+    }
+)
+"""The same of an entry that is not to receive WAL yet."""
 
 
 def with_moves(statuses: tuple[ClusterStatus, ...], moves: tuple[Move, ...]) -> tuple[ClusterStatus, ...]:
@@ -46,14 +57,15 @@ def _moving(status: ClusterStatus, pair: tuple[ClusterStatus, ...], move: Move) 
         in_charge=in_charge,
         recoverable=united(interval for one in pair for interval in one.recoverable) if whole else None,
     )
-    return replace(_relieved(status, in_charge), moving=moving)
+    fed = move.step not in ("prepare", "dual")
+    return replace(_relieved(status, in_charge, _COVERED if fed else _COVERED | _NOT_YET_FED), moving=moving)
 
 
-def _relieved(status: ClusterStatus, in_charge: str) -> ClusterStatus:
+def _relieved(status: ClusterStatus, in_charge: str, covered: frozenset[FindingCode]) -> ClusterStatus:
     """What the other entry covers is a note, as long as it is in charge."""
     if status.name == in_charge or not status.read:
         return status
-    findings = tuple(_noted(finding, in_charge) if finding.code in _COVERED else finding for finding in status.findings)
+    findings = tuple(_noted(finding, in_charge) if finding.code in covered else finding for finding in status.findings)
     severities = (
         *(finding.severity for finding in findings),
         *(repository.severity for repository in status.repositories),
