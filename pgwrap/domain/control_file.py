@@ -22,8 +22,20 @@ class ControlFile:
     data_checksums: bool | None
     settings: tuple[tuple[str, str], ...]
     """The settings that a copy must have at least as large as the original had: max_connections and its like."""
+    state: str | None = None
+    """Such as "in production"; `CONSISTENT` is what a recovery leaves that was stopped at its target."""
+    timelines: tuple[int, ...] = ()
+    """Of the latest checkpoint, and of the position that recovery must reach (none where there is no such position)."""
+
+    @property
+    def rests_on(self) -> int | None:
+        """The timeline of a copy that was stopped in recovery; None when it was not, or two are spoken of."""
+        return self.timelines[0] if self.state == CONSISTENT and len(set(self.timelines)) == 1 else None
 
 
+CONSISTENT = "shut down in recovery"
+
+_TIMELINES = ("Latest checkpoint's TimeLineID", "Min recovery ending loc's timeline")
 _SETTINGS = {
     "max_connections setting": "max_connections",
     "max_worker_processes setting": "max_worker_processes",
@@ -40,6 +52,8 @@ def read_control_file(text: str) -> ControlFile:
             system_identifier=values["Database system identifier"],
             segment_size=int(values["Bytes per WAL segment"]),
             data_checksums=_checksums(values),
+            state=values.get("Database cluster state"),
+            timelines=tuple(int(values[label]) for label in _TIMELINES if values.get(label, "0") != "0"),
             settings=tuple((name, str(int(values[label]))) for label, name in _SETTINGS.items() if label in values),
         )
     except (KeyError, ValueError) as error:

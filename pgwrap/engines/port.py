@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pgwrap.domain.retention import Announced, Forecast
     from pgwrap.domain.verification import Examined
     from pgwrap.domain.wal import Timeline
+    from pgwrap.engines.history_port import HistorySource, HistoryStanza, Side
 
 _DIGITS = re.compile(r"\d+(?:\.\d+)*")
 
@@ -581,3 +582,9 @@ class Engine(Protocol):
     def copy(self, request: CopyRequest) -> Conversation[CopyJob]:
         """How to restore a backup into a private place, its WAL up to the newest; raises EngineUnsupported where this
         cannot be done here, and as the engine's other commands do."""
+
+    def history_source(self) -> HistorySource:
+        """How a history is carried out of it; EngineUnsupported where it is done another way."""
+
+    def history_stanza(self, cluster: Cluster, side: Side) -> HistoryStanza:
+        """Where a history is carried to; EngineUnsupported where none can be carried there from here."""

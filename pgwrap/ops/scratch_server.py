@@ -10,6 +10,7 @@ from __future__ import annotations
 import posixpath
 import shlex
 from time import monotonic, sleep
+from typing import TypeAlias
 
 from pgwrap.domain.command import Command, Outcome
 from pgwrap.domain.control_file import ControlFile, read_control_file
@@ -17,7 +18,7 @@ from pgwrap.domain.plan import WriteFile
 from pgwrap.domain.recovery_log import LINE_PREFIX
 from pgwrap.domain.restoring import RecoveryTarget
 from pgwrap.domain.wal import Timeline
-from pgwrap.errors import EngineFailed, EngineMissing
+from pgwrap.errors import EngineFailed, EngineMissing, EngineTimeout
 from pgwrap.ops.world import World
 from pgwrap.records import dataclass
 from pgwrap.system.port import PostgresQuestion, Scratch, ScratchPlace
@@ -27,9 +28,12 @@ PORT = 5432
 OLDEST_MAJOR = 12
 """Before, recovery was not configured by settings."""
 _SUMMARIZE_SINCE = 17
+_PREFETCH_SINCE = 15
+"""It reads WAL far behind a target that lies in a segment with little in it."""
 _CONNECT = "local all all trust\n"
 _STOP_DEADLINE = 600.0
 _TICK = 0.05
+Settings: TypeAlias = tuple[tuple[str, str], ...]
 """Seconds between two looks at a server that recovers."""
 
 
@@ -38,7 +42,8 @@ class Recovery:
     """How far the copy recovers, and how it fetches WAL (None: as the engine wrote into it)."""
 
     target: RecoveryTarget
-    timeline: Timeline
+    timeline: Timeline | None
+    """None: the one that the backup was taken on, whatever histories there are."""
     restore_command: str | None
 
 
@@ -111,6 +116,22 @@ class ScratchServer:
         ready = self._launch(control, recovery).succeeded and self._await(began + self.deadline)
         return Started(ready=ready, seconds=monotonic() - began)
 
+    def recover(self, control: ControlFile, target: RecoveryTarget, fetch: str) -> ControlFile:
+        """Have it recover to a `target` at which it shuts itself down, as far as it comes with the WAL that
+        `fetch` gives; how that left it.
+
+        pg_ctl may call that a failed start, or a good one: its word counts for nothing here.
+        """
+        until = monotonic() + self.deadline
+        ahead = (("recovery_prefetch", "off"),) if int(self.major) >= _PREFETCH_SINCE else ()
+        self._launch(control, Recovery(target=target, timeline=None, restore_command=fetch), (*_ONCE, *ahead))
+        while self.scratch.server_status(self.place) is not None:
+            if monotonic() > until:
+                self.stop()
+                raise EngineTimeout(f"recovery did not end within {self.deadline:.0f} s")
+            sleep(_TICK)
+        return self.control_file()
+
     def _await(self, until: float) -> bool:
         """Wait for the end of its recovery: pg_ctl returns at its beginning, where nobody may connect."""
         while (status := self.scratch.server_status(self.place)) not in ("ready", None):
@@ -119,8 +140,8 @@ class ScratchServer:
             sleep(_TICK)
         return status == "ready"
 
-    def _launch(self, control: ControlFile, recovery: Recovery | None) -> Outcome:
-        settings = (*self._settings(control), *(_recovery(recovery) if recovery else ()))
+    def _launch(self, control: ControlFile, recovery: Recovery | None, more: Settings = ()) -> Outcome:
+        settings = (*self._settings(control), *(_recovery(recovery) if recovery else ()), *more)
         options = shlex.join(part for name, value in settings for part in ("-c", f"{name}={value}"))
         return self.run(
             "pg_ctl",
@@ -158,6 +179,8 @@ class ScratchServer:
         )
 
 
+_ONCE = (("wal_recycle", "off"), ("archive_cleanup_command", ""), ("recovery_end_command", ""))
+"""For a copy that is stored as it stops: no segments that only wait to be written again."""
 _PRIVATE = (
     ("dynamic_shared_memory_type", "mmap"),  # all of it inside the data directory
     ("archive_mode", "off"),
@@ -188,8 +211,9 @@ _CALM = (
 )
 
 
-def _recovery(recovery: Recovery) -> tuple[tuple[str, str], ...]:
+def _recovery(recovery: Recovery) -> Settings:
     """At most one target: PostgreSQL takes even an empty one for a second."""
     fetch = () if recovery.restore_command is None else (("restore_command", recovery.restore_command),)
-    along = {"recovery_target_timeline": str(recovery.timeline), "recovery_min_apply_delay": "0"}
-    return (*(along | dict(recovery.target.settings(recovery.timeline))).items(), *fetch)
+    timeline = "current" if recovery.timeline is None else str(recovery.timeline)
+    along = {"recovery_target_timeline": timeline, "recovery_min_apply_delay": "0"}
+    return (*(along | dict(recovery.target.settings(recovery.timeline or Timeline(1)))).items(), *fetch)

@@ -32,6 +32,10 @@ SERVER_PROGRAMS: Final = ("postgres", "postmaster")
 _PATIENCE: Final = 10.0
 _PAGE: Final = 8192
 _LOG_KEPT: Final = 4 << 20
+_REMAINS: Final = (
+    *("recovery.signal", "standby.signal", "barman_wal", ".barman-recover.info", "backup_manifest*"),
+    *("backup_label.old", "tablespace_map.old", "postmaster.opts", "postmaster.pid"),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +110,36 @@ class ScratchDirectories:
         except OSError as error:
             raise _cannot("complete", place.path, error) from error
         return True
+
+    def hand_over(self, place: ScratchPlace, owner: str | None) -> None:
+        """The owner of everything but the place itself and its settings, which stay whose who made them; links are not
+        followed."""
+        if owner is None or os.geteuid() != 0:
+            return
+        try:
+            entry = pwd.getpwnam(owner)
+            for path in (place.data, place.tablespaces, place.sockets, place.spool, str(Path(place.log).parent)):
+                _give(Path(path), owner)
+                for _, directories, files, descriptor in os.fwalk(path):
+                    for name in (*directories, *files):
+                        os.chown(name, entry.pw_uid, entry.pw_gid, dir_fd=descriptor, follow_symlinks=False)
+        except (OSError, KeyError) as error:
+            raise UsageError(f"{place.path} cannot be given to {owner}: {error}") from error
+
+    def settle(self, place: ScratchPlace) -> None:
+        """Barman keeps each file that it changes as NAME.origin (recovery_executor.py), and leaves WAL, a manifest and
+        notes of its own; PostgreSQL leaves how it was started."""
+        data = Path(place.data)
+        try:
+            for path in (*data.glob("*.conf.origin"), *data.glob("*/*.conf.origin")):
+                path.replace(path.with_suffix(""))
+            for path in (found for pattern in _REMAINS for found in data.glob(pattern)):
+                if path.is_dir() and not path.is_symlink():
+                    shutil.rmtree(path)
+                else:
+                    path.unlink()
+        except OSError as error:
+            raise _cannot("settle", place.path, error) from error
 
     def damage(self, path: str) -> None:
         """Turn the line pointers and half the page in the middle of the file into their complement."""

@@ -20,6 +20,7 @@ from pgwrap.engines.barman.settings import settings
 from pgwrap.engines.barman.versions import NEWEST, OLDEST, ask_version
 from pgwrap.engines.barman.words import DEFAULT_HOME, backup_directory
 from pgwrap.engines.barman.words import owner as owner_of
+from pgwrap.engines.history_port import HistorySource, HistoryStanza, Side
 from pgwrap.engines.port import (
     BackupJob,
     BackupRequest,
@@ -46,6 +47,7 @@ from pgwrap.engines.port import (
     VerifyRequest,
     VerifyStep,
 )
+from pgwrap.errors import EngineUnsupported
 from pgwrap.records import dataclass
 
 
@@ -239,3 +241,13 @@ class Barman:
         from pgwrap.engines.barman.copy import copy  # noqa: PLC0415 - for drills alone
 
         return copy(request)
+
+    def history_source(self) -> HistorySource:
+        """See outgoing.py."""
+        from pgwrap.engines.barman.outgoing import BarmanSource  # noqa: PLC0415 - for `migrate` alone
+
+        return BarmanSource()
+
+    def history_stanza(self, cluster: Cluster, side: Side) -> HistoryStanza:  # noqa: ARG002 - the port's
+        """Barman keeps what is carried over among its own backups."""
+        raise EngineUnsupported("Barman has no stanza beside a server's own", cluster=cluster.name)

@@ -34,7 +34,7 @@ def copy(request: CopyRequest) -> Generator[tuple[Command, ...], tuple[Outcome, 
             *(cluster.engine.command, "-c", cluster.engine.config, "-f", "json"),
             "recover" if request.version < RENAMED else "restore",
             "--no-get-wal",
-            *_staging(request),
+            *staging(request),
             *_timeline(request),
             *(part for one in there for part in ("--tablespace", f"{one.name}:{request.tablespaces}/{one.oid}")),
             *(cluster.engine_name, request.backup.id, request.data),
@@ -43,7 +43,7 @@ def copy(request: CopyRequest) -> Generator[tuple[Command, ...], tuple[Outcome, 
         environment=request.environment,
         deadline=request.deadline,
     )
-    return CopyJob(command=command, check=lambda ended: _check(request, ended), unless_signalled=_ALL_IS_COPIED)
+    return CopyJob(command=command, check=lambda ended: check(request, ended), unless_signalled=_ALL_IS_COPIED)
 
 
 def _timeline(request: CopyRequest) -> tuple[str, ...]:
@@ -51,7 +51,7 @@ def _timeline(request: CopyRequest) -> tuple[str, ...]:
     return () if request.timeline == request.backup.timeline else ("--target-tli", str(request.timeline))
 
 
-def _staging(request: CopyRequest) -> tuple[str, ...]:
+def staging(request: CopyRequest) -> tuple[str, ...]:
     """Where compressed and incremental backups are put together, under the name that each version has for it."""
     if request.version >= _STAGING_SINCE:
         return ("--staging-path", request.spool, "--staging-location", "local")
@@ -59,7 +59,7 @@ def _staging(request: CopyRequest) -> tuple[str, ...]:
     return ("--recovery-staging-path", request.spool, *local)
 
 
-def _check(request: CopyRequest, outcome: Outcome) -> None:
+def check(request: CopyRequest, outcome: Outcome) -> None:
     """Raise for a copy that was not made, or that Barman itself calls not valid."""
     check_ran(outcome)
     try:

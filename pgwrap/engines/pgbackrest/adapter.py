@@ -14,6 +14,7 @@ from pgwrap.domain.native import NativeFile, Reading
 from pgwrap.domain.plan import ClusterSettings, Step, Trial
 from pgwrap.domain.restoring import Tablespace
 from pgwrap.domain.retention import Forecast
+from pgwrap.engines.history_port import HistorySource, HistoryStanza, Side
 from pgwrap.engines.pgbackrest import commands, observe, postgres
 from pgwrap.engines.pgbackrest.failures import raise_for
 from pgwrap.engines.pgbackrest.output import version_from
@@ -43,6 +44,7 @@ from pgwrap.engines.port import (
     VerifyRequest,
     VerifyStep,
 )
+from pgwrap.errors import EngineUnsupported
 from pgwrap.records import dataclass
 
 _OLDEST = EngineVersion((2, 45))
@@ -257,6 +259,16 @@ class PgBackRest:
     def copy(self, request: CopyRequest) -> Conversation[CopyJob]:
         """See copy.py."""
         return _copy(request)
+
+    def history_source(self) -> HistorySource:
+        """A backup of pgBackRest's goes out file by file, not by way of a copy that ran."""
+        raise EngineUnsupported("pgBackRest's backups need no recovery to be carried over")
+
+    def history_stanza(self, cluster: Cluster, side: Side) -> HistoryStanza:
+        """See incoming.py."""
+        from pgwrap.engines.pgbackrest.incoming import incoming  # noqa: PLC0415 - for `migrate` alone
+
+        return incoming(cluster, side)
 
 
 def _version(

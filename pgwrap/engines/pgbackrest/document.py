@@ -93,6 +93,12 @@ def effective_settings(
     }
 
 
+def own_settings(cluster: Cluster, request: RenderRequest) -> tuple[Setting, ...]:
+    """What stands in the sections of one cluster's stanza; what its installation says for all is not among it."""
+    (own,) = (settings for one, settings in _main(request).stanzas if one == cluster)
+    return own
+
+
 def _repositories(request: RenderRequest, cluster: Cluster, side: Side) -> tuple[Setting, ...]:
     """The `repoN-` settings of one cluster: a repository on another host is opened there, by that host's own file."""
     found: list[Setting] = []
