@@ -120,6 +120,10 @@ def run(
     ] = Until.CUT_OVER,
     without_history: WithoutHistory = False,
     bases: Bases = "all",
+    leave: Annotated[
+        list[str] | None,
+        typer.Option("--leave", metavar="ID", help="An old backup that need not come along. Repeatable."),
+    ] = None,
     directory: Directory = None,
     wal_patience: Annotated[
         float, typer.Option("--wal-patience", metavar="SECONDS", min=1, help="For a segment to reach both archives.")
@@ -151,7 +155,12 @@ def run(
         from pgwrap.ops.migration_ground import Options
 
         options = Options(
-            directory=_absolute(directory), bases=bases, deadline=timeout, patience=wal_patience, force=force
+            directory=_absolute(directory),
+            bases=bases,
+            leave=tuple(leave or ()),
+            deadline=timeout,
+            patience=wal_patience,
+            force=force,
         )
         with _ground(run_, cluster, options) as ground, alone(ground.fleet, ground.new.name, ground.world):
             migration = begin(ground, history=not without_history)
@@ -350,6 +359,7 @@ def _ground(run_: Session, name: str, options: Options) -> Iterator[Ground]:
     from pgwrap.ops.migration_memory import keep_migration
     from pgwrap.present.encode import encode
     from pgwrap.present.json_format import json_text
+    from pgwrap.system.spool import LocalSpool
 
     fleet = run_.fleet(as_written=True)
     old, new = pair(fleet, name)
@@ -369,6 +379,7 @@ def _ground(run_: Session, name: str, options: Options) -> Iterator[Ground]:
                 clock=tools.clock,
             ),
             options=options,
+            spool=LocalSpool(),
             keep=lambda migration: keep_migration(migration, tools.journal),
             encode=lambda value: json_text(encode(value)),
         )

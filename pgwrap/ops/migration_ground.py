@@ -26,6 +26,7 @@ from pgwrap.ops.scratch_copy import Tools
 from pgwrap.ops.versions import choose
 from pgwrap.ops.world import World, owned
 from pgwrap.records import dataclass
+from pgwrap.system.port import WalSpool
 
 LOOK: float = 60.0
 """Seconds for each command that only looks."""
@@ -42,7 +43,8 @@ class Options:
     deadline: float = 604800.0
     patience: float = 120.0
     """Seconds for a WAL segment to arrive in both archives."""
-    jobs: int = 2
+    leave: tuple[str, ...] = ()
+    """Old backups that need not come along."""
     force: bool = False
 
 
@@ -58,6 +60,7 @@ class Ground:
     tools: Tools
     around: Surroundings
     options: Options
+    spool: WalSpool
     keep: Callable[[Migration], None]
     """Puts a migration into the journal."""
     encode: Callable[[object], str]
