@@ -33,8 +33,12 @@ from pgwrap.engines.port import (
     ForecastRequest,
     HoldJob,
     HoldRequest,
+    Incoming,
+    IncomingRequest,
     NativePlaces,
     ObserveRequest,
+    Outgoing,
+    OutgoingRequest,
     PreparationRequest,
     Remark,
     Rendered,
@@ -45,6 +49,7 @@ from pgwrap.engines.port import (
     VerifyRequest,
     VerifyStep,
 )
+from pgwrap.errors import EngineUnsupported
 from pgwrap.records import dataclass
 
 
@@ -232,3 +237,14 @@ class Barman:
         from pgwrap.engines.barman.copy import copy  # noqa: PLC0415 - for drills alone
 
         return copy(request)
+
+    def outgoing(self, request: OutgoingRequest) -> Outgoing:
+        """A backup of Barman's leaves by being recovered and stopped, not as plain files."""
+        message = "a history leaves Barman by recovering each backup, not as plain files"
+        raise EngineUnsupported(message, cluster=request.cluster.name)
+
+    def incoming(self, request: IncomingRequest) -> Conversation[Incoming]:
+        """See incoming.py."""
+        from pgwrap.engines.barman.incoming import incoming  # noqa: PLC0415 - for `migrate` alone
+
+        return incoming(request)

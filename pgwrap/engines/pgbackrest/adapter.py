@@ -30,8 +30,12 @@ from pgwrap.engines.port import (
     ForecastRequest,
     HoldJob,
     HoldRequest,
+    Incoming,
+    IncomingRequest,
     NativePlaces,
     ObserveRequest,
+    Outgoing,
+    OutgoingRequest,
     PreparationRequest,
     Remark,
     Rendered,
@@ -42,6 +46,7 @@ from pgwrap.engines.port import (
     VerifyRequest,
     VerifyStep,
 )
+from pgwrap.errors import EngineUnsupported
 from pgwrap.records import dataclass
 
 _OLDEST = EngineVersion((2, 45))
@@ -252,6 +257,17 @@ class PgBackRest:
     def copy(self, request: CopyRequest) -> Conversation[CopyJob]:
         """See copy.py."""
         return _copy(request)
+
+    def outgoing(self, request: OutgoingRequest) -> Outgoing:
+        """See outgoing.py."""
+        from pgwrap.engines.pgbackrest.outgoing import PgbackrestOutgoing  # noqa: PLC0415 - for `migrate` alone
+
+        return PgbackrestOutgoing(request=request)
+
+    def incoming(self, request: IncomingRequest) -> Conversation[Incoming]:
+        """pgBackRest takes in nothing but what it backed up itself."""
+        message = "pgBackRest's catalog takes no foreign backups: a history is backed up into a stanza of its own"
+        raise EngineUnsupported(message, cluster=request.cluster.name)
 
 
 def _version(
