@@ -559,6 +559,10 @@ class Incoming(Protocol):
         """Whether WAL is kept compressed."""
 
     @property
+    def plain(self) -> bool:
+        """Whether WAL is kept just as it comes, and nothing else is done with it: then it may be put to its place."""
+
+    @property
     def system_identifier(self) -> str | None:
         """Of the PostgreSQL that the server is configured for; None where it did not answer."""
 
@@ -581,13 +585,10 @@ class Incoming(Protocol):
         """Take in what lies in `reception`; what is left there and what is not at its place was not taken."""
 
     def reindex(self) -> Command:
-        """Make the list of the WAL archive anew from its files."""
+        """Make the list of the WAL archive anew from its files; what is not in it is not restored."""
 
     def settle(self, backup_id: str) -> Command:
         """Have the engine look whether a backup has the WAL it needs."""
-
-    def examine(self, backup_id: str) -> tuple[Command, ...]:
-        """Write down the checksums of a backup's files, then compare them with it, one after the other."""
 
     def check(self, outcome: Outcome) -> None:
         """Raises EngineMissing, EngineTimeout, EngineFailed or Busy when a command did not succeed."""

@@ -301,6 +301,9 @@ class Store(Protocol):
     def move(self, source: str, target: str) -> None:
         """Rename to a name that is free, else Refused."""
 
+    def flush(self, path: str) -> None:
+        """See that what a file or a directory holds is on the disk."""
+
     def stamp(self, path: str, seconds: int) -> None:
         """Set the time of a file's last change, in seconds since 1970."""
 

@@ -1,5 +1,6 @@
-"""The store door: directories that pgwrap fills for an engine's catalog, by renaming what is whole into place. It removes
-only what it is told to, and replaces nothing.
+"""The store door: directories that pgwrap fills for an engine's catalog, by renaming what is whole into place.
+
+It removes only what it is told to, and replaces nothing.
 """
 
 from __future__ import annotations
@@ -89,6 +90,17 @@ class LocalStore:
             Path(source).rename(target)
         except OSError as error:
             raise _cannot("move", f"{source} to {target}", error) from error
+
+    def flush(self, path: str) -> None:
+        """See that what a file or a directory holds is on the disk."""
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            raise _cannot("write", path, error) from error
 
     def stamp(self, path: str, seconds: int) -> None:
         """Set the time of a file's last change, in seconds since 1970."""

@@ -1,8 +1,9 @@
-"""How a history comes into Barman's catalog: where things lie, what is written, and by which commands. Nothing runs here.
+"""How a history comes into Barman's catalog: where things lie, what is written, by which commands. Nothing runs here.
 
-WAL goes through Barman's own `archive-wal`, so that it is compressed and encrypted, and hooks run, as the server's
-configuration says; but with a private copy of that configuration, whose `incoming` holds nothing else, and which takes
-WAL from there also where the server itself is streaming only.
+WAL that is compressed or encrypted, or for which hooks run, goes through Barman's own `archive-wal`; but with a private
+copy of the server's configuration, whose `incoming` holds nothing else, and from which WAL is taken also where the
+server itself is streaming only. Without any of that `archive-wal` renames files and lists them (wal_archiver.py), which
+`rebuild-xlogdb` does for all of them at once.
 """
 
 from __future__ import annotations
@@ -32,6 +33,14 @@ _LABEL: Final = re.compile(r"(?:.*_)?([0-9]{8})-([0-9]{6})[FDI]")
 _GLOBAL: Final = re.compile(r"^\[barman\].*$", re.MULTILINE)
 _LAST: Final = "~pgwrap-carry.conf"
 """Barman reads its files by name, and a later one wins."""
+_DONE_WITH_WAL: Final = (
+    "compression",
+    "encryption",
+    "pre_archive_script",
+    "pre_archive_retry_script",
+    "post_archive_script",
+    "post_archive_retry_script",
+)
 _LOOK: Final = 60.0
 
 
@@ -45,6 +54,7 @@ class BarmanIncoming:
     bases: str
     wals: str
     compresses: bool
+    plain: bool
     system_identifier: str | None
 
     def directories(self) -> tuple[str, ...]:
@@ -158,6 +168,7 @@ def incoming(request: IncomingRequest) -> Generator[tuple[Command, ...], tuple[O
         bases=_directory(settings, "basebackups_directory"),
         wals=_directory(settings, "wals_directory"),
         compresses=settings.text("compression") is not None,
+        plain=not any(settings.text(key) for key in _DONE_WITH_WAL),
         system_identifier=settings.text("postgres_systemid") or settings.text("streaming_systemid"),
     )
 
@@ -192,7 +203,6 @@ def _directory(settings: Record, key: str) -> str:
 def _private(instance: EngineInstance, reception: Reception) -> EngineInstance:
     place = reception.configuration
     return replace(instance, config=f"{place}/barman.conf", include=f"{place}/configuration.d")
-
 
 
 def _including(file: WriteFile, instance: EngineInstance) -> WriteFile:

@@ -1,7 +1,7 @@
 """How a history leaves pgBackRest: the listing of an archive, backups as plain files, WAL in bulk. Nothing runs here.
 
-`archive-get:async` is what pgBackRest itself starts to fetch ahead (src/command/archive/get/get.c): one process for many
-segments, `process-max` at work. It makes no promise of its own to whoever calls it, so its result is only what lies in
+`archive-get:async` is what pgBackRest itself starts to fetch ahead (src/command/archive/get/get.c): one start for many
+segments, `process-max` at work. It promises nothing to anybody else who calls it, so its result is only what lies in
 the directory afterwards; what is not there is fetched by the ordinary `archive-get`.
 """
 
@@ -29,13 +29,11 @@ _KEPT: Final = re.compile(
 _SET_ASIDE: Final = (
     "--no-link-all",
     "--reset-link-map",
-    "--reset-tablespace-map",
     "--reset-tablespace-map-all",
     "--reset-recovery-option",
     "--reset-db-include",
     "--reset-db-exclude",
     "--no-delta",
-    "--no-force",
     "--type=none",
 )
 """Whatever the configuration says of a restore: this one is into directories of pgwrap's own, and of everything."""
@@ -63,10 +61,10 @@ class PgbackrestOutgoing:
 
     def unpack(self, backup: Backup, data: str, tablespaces: tuple[tuple[int, str], ...], spool: str) -> Command:
         """`restore --type=none` of one set: its backup_label stays, and nothing that would start a recovery comes."""
-        maps = (f"--tablespace-map={oid}={directory}" for oid, directory in tablespaces)
-        return self._command(
-            data, spool, f"--set={backup.id}", *_SET_ASIDE, *maps, f"--process-max={self.request.processes}", "restore"
-        )
+        maps = tuple(f"--tablespace-map={oid}={directory}" for oid, directory in tablespaces)
+        ours = maps or ("--reset-tablespace-map",)  # both at once are refused ([031])
+        processes = f"--process-max={self.request.processes}"
+        return self._command(data, spool, f"--set={backup.id}", *_SET_ASIDE, *ours, processes, "restore")
 
     def ahead(self, spool: str) -> str:
         """As src/command/archive/common.h has it."""
