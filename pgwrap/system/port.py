@@ -294,6 +294,9 @@ class Scratch(Protocol):
     def tail(self, path: str) -> str:
         """The end of a server's log; empty when there is none."""
 
+    def hold(self, claim: ScratchClaim) -> None:
+        """Make the directory of a claim with nothing in it, marked and locked for as long as this process lives."""
+
 
 class WalSpool(Protocol):
     """The door to WAL files that are unpacked, one by one, into a private directory, to be read there by an engine."""
@@ -324,3 +327,41 @@ class PackedFile:
     path: str
     packing: str
     limit: int
+
+
+class Store(Protocol):
+    """The door to directories that pgwrap fills for an engine: what is whole is renamed into place. UsageError when
+    something cannot be done; owners are given by root alone."""
+
+    def free_bytes(self, path: str) -> int:
+        """Room for an ordinary user where `path` is, or would be made."""
+
+    def sizes(self, directory: str) -> dict[str, int]:
+        """The regular files in a directory and their bytes; none when it does not exist."""
+
+    def tree_bytes(self, directory: str) -> int:
+        """The bytes of all files below a directory."""
+
+    def ensure(self, directory: str, owner: str | None) -> None:
+        """Make a directory and those above it, where they are missing, for `owner`."""
+
+    def make(self, directory: str, owner: str | None) -> None:
+        """Make a directory that only `owner` can enter, and that was not there."""
+
+    def copy(self, source: str, target: str, owner: str | None) -> None:
+        """Copy a file to where there is none, for `owner` alone."""
+
+    def move(self, source: str, target: str) -> None:
+        """Rename to a name that is free, else Refused."""
+
+    def flush(self, path: str) -> None:
+        """See that what a file or a directory holds is on the disk."""
+
+    def stamp(self, path: str, seconds: int) -> None:
+        """Set the time of a file's last change, in seconds since 1970."""
+
+    def give(self, path: str, owner: str | None) -> None:
+        """Give a file, or a directory and all that is in it, to a user."""
+
+    def remove(self, path: str) -> None:
+        """Remove a file, a link or a directory with all that is in it; nothing happens when it is gone already."""

@@ -73,6 +73,14 @@ class ScratchDirectories:
             raise _cannot("make", claim.path, error) from error
         return place
 
+    def hold(self, claim: ScratchClaim) -> None:
+        """The directory of the claim alone, mode 0711: whoever is given something in it can reach that."""
+        try:
+            Path(claim.path).mkdir(mode=0o711)
+            self._mark(claim)
+        except OSError as error:
+            raise _cannot("make", claim.path, error) from error
+
     def _mark(self, claim: ScratchClaim) -> None:
         descriptor = os.open(Path(claim.path) / MARK, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

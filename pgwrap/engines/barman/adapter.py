@@ -34,8 +34,12 @@ from pgwrap.engines.port import (
     ForecastRequest,
     HoldJob,
     HoldRequest,
+    Incoming,
+    IncomingRequest,
     NativePlaces,
     ObserveRequest,
+    Outgoing,
+    OutgoingRequest,
     PreparationRequest,
     Receiving,
     Remark,
@@ -251,3 +255,14 @@ class Barman:
     def history_stanza(self, cluster: Cluster, side: Side) -> HistoryStanza:  # noqa: ARG002 - the port's
         """Barman keeps what is carried over among its own backups."""
         raise EngineUnsupported("Barman has no stanza beside a server's own", cluster=cluster.name)
+
+    def outgoing(self, request: OutgoingRequest) -> Outgoing:
+        """A backup of Barman's leaves by being recovered and stopped, not as plain files."""
+        message = "a history leaves Barman by recovering each backup, not as plain files"
+        raise EngineUnsupported(message, cluster=request.cluster.name)
+
+    def incoming(self, request: IncomingRequest) -> Conversation[Incoming]:
+        """See incoming.py."""
+        from pgwrap.engines.barman.incoming import incoming  # noqa: PLC0415 - for `migrate` alone
+
+        return incoming(request)

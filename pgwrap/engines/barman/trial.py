@@ -22,7 +22,7 @@ from pgwrap.engines.barman.words import owner
 from pgwrap.engines.port import TrialRequest
 from pgwrap.errors import OutputNotUnderstood
 
-_INCLUDE: Final = re.compile(r"^configuration_files_directory\s*[=:].*$", re.MULTILINE)
+INCLUDE: Final = re.compile(r"^configuration_files_directory\s*[=:].*$", re.MULTILINE)
 _OBJECTIONS: Final = ("Invalid ", "Ignoring ", "Conflict", "Error")
 _DISABLED: Final = "(WARNING: disabled)"
 _PASSWORD: Final = re.compile(r"password\s*=\s*('(?:[^'\\]|\\.)*'|[^\s'\"]+)", re.IGNORECASE)
@@ -37,7 +37,7 @@ def trial(request: TrialRequest) -> Trial:
         instance = replace(
             instance, config=f"{request.scratch}/barman.conf", include=f"{request.scratch}/configuration.d"
         )
-        files = tuple(_copies(request.files, instance))
+        files = tuple(copies(request.files, instance))
     servers = tuple(cluster.engine_name for cluster in request.clusters if cluster.active)
     command = commands.barman(
         instance, "-f", "json", "list-servers", run_as=owner(request.instance), deadline=request.deadline
@@ -51,12 +51,12 @@ def secrets(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(value for value in found if value.strip("'")))
 
 
-def _copies(files: tuple[NativeFile, ...], instance: EngineInstance) -> Iterator[WriteFile]:
+def copies(files: tuple[NativeFile, ...], instance: EngineInstance) -> Iterator[WriteFile]:
     """The files as they must stand in the scratch directory; what Barman keeps in its home stays there."""
     for file in files:
         text = file.content.decode(errors="replace")
         if file.role == "main":
-            redirected = _INCLUDE.sub(f"configuration_files_directory = {instance.include}", text)
+            redirected = INCLUDE.sub(f"configuration_files_directory = {instance.include}", text)
             yield WriteFile(path=instance.config, text=redirected, mode=0o600)
         elif file.role == "include":
             yield WriteFile(path=f"{instance.include}/{file.path.rpartition('/')[2]}", text=text, mode=0o600)

@@ -31,8 +31,12 @@ from pgwrap.engines.port import (
     ForecastRequest,
     HoldJob,
     HoldRequest,
+    Incoming,
+    IncomingRequest,
     NativePlaces,
     ObserveRequest,
+    Outgoing,
+    OutgoingRequest,
     PreparationRequest,
     Receiving,
     Remark,
@@ -269,6 +273,17 @@ class PgBackRest:
         from pgwrap.engines.pgbackrest.incoming import incoming  # noqa: PLC0415 - for `migrate` alone
 
         return incoming(cluster, side)
+
+    def outgoing(self, request: OutgoingRequest) -> Outgoing:
+        """See outgoing.py."""
+        from pgwrap.engines.pgbackrest.outgoing import PgbackrestOutgoing  # noqa: PLC0415 - for `migrate` alone
+
+        return PgbackrestOutgoing(request=request)
+
+    def incoming(self, request: IncomingRequest) -> Conversation[Incoming]:
+        """pgBackRest takes in nothing but what it backed up itself."""
+        message = "pgBackRest's catalog takes no foreign backups: a history is backed up into a stanza of its own"
+        raise EngineUnsupported(message, cluster=request.cluster.name)
 
 
 def _version(
