@@ -360,6 +360,7 @@ def _ground(run_: Session, name: str, options: Options) -> Iterator[Ground]:
     from pgwrap.present.encode import encode
     from pgwrap.present.json_format import json_text
     from pgwrap.system.spool import LocalSpool
+    from pgwrap.system.store import LocalStore
 
     fleet = run_.fleet(as_written=True)
     old, new = pair(fleet, name)
@@ -380,6 +381,7 @@ def _ground(run_: Session, name: str, options: Options) -> Iterator[Ground]:
             ),
             options=options,
             spool=LocalSpool(),
+            store=LocalStore(),
             keep=lambda migration: keep_migration(migration, tools.journal),
             encode=lambda value: json_text(encode(value)),
         )

@@ -2,26 +2,64 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from pgwrap.domain.carrying import Bases, CarryPlan, CarryProgress, CarryResult
 from pgwrap.domain.migration import Migration, MigrationStep, StepName
-from pgwrap.domain.model import EngineKind
+from pgwrap.domain.model import Cluster, EngineKind, Fleet
 from pgwrap.engines.port import Progress
 from pgwrap.errors import EngineFailed, UsageError
-from pgwrap.ops.carry_into_pgbackrest import CarryOptions, CarryTools, carry_into_pgbackrest, plan_into_pgbackrest
+from pgwrap.ops import carry_into_barman as into_barman
+from pgwrap.ops import carry_into_pgbackrest as into_pgbackrest
 from pgwrap.ops.migration_feed import both_have
 from pgwrap.ops.migration_ground import Ground
+from pgwrap.records import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Way:
+    """What would be carried, and how to have it done."""
+
+    plan: CarryPlan
+    go: Callable[[], CarryResult]
 
 
 def plan_carry(ground: Ground, migration: Migration) -> CarryPlan:
     """What would be carried; raises where that cannot be told."""
+    return _way(ground, migration).plan
+
+
+def _way(ground: Ground, migration: Migration) -> _Way:
     fleet = ground.standing(migration)
-    options = _options(ground, migration)
-    if ground.new.engine.kind is EngineKind.PGBACKREST:
-        old, new = fleet.cluster(ground.old.name), fleet.cluster(ground.new.name)
-        return plan_into_pgbackrest(fleet, old, new, ground.world, _tools(ground), options)
-    raise NotImplementedError
+    old, new = fleet.cluster(ground.old.name), fleet.cluster(ground.new.name)
+    if new.engine.kind is EngineKind.PGBACKREST:
+        return _into_pgbackrest(ground, migration, fleet, old, new)
+    return _into_barman(ground, migration, fleet, old, new)
+
+
+def _into_pgbackrest(ground: Ground, migration: Migration, fleet: Fleet, old: Cluster, new: Cluster) -> _Way:
+    tools = into_pgbackrest.CarryTools(copies=ground.tools, spool=ground.spool)
+    options = into_pgbackrest.CarryOptions(
+        bases=bases_of(migration.bases),
+        directory=ground.options.directory,
+        deadline=ground.options.deadline,
+        progress=partial(_report, ground),
+    )
+    plan = into_pgbackrest.plan_into_pgbackrest(fleet, old, new, ground.world, tools, options)
+    go = partial(into_pgbackrest.carry_into_pgbackrest, plan, fleet, ground.world, tools, options)
+    return _Way(plan=plan, go=go)
+
+
+def _into_barman(ground: Ground, migration: Migration, fleet: Fleet, old: Cluster, new: Cluster) -> _Way:
+    own = ground.tools
+    tools = into_barman.CarryTools(scratch=own.scratch, store=ground.store, token=own.token, user=own.user, say=own.say)
+    options = into_barman.CarryOptions(
+        bases=bases_of(migration.bases), directory=ground.options.directory, deadline=ground.options.deadline
+    )
+    prepared = into_barman.plan_into_barman(fleet, old, new, ground.world, tools, options)
+    return _Way(plan=prepared.plan, go=partial(into_barman.carry_into_barman, prepared, partial(_report, ground)))
 
 
 def carry(ground: Ground, migration: Migration) -> MigrationStep:
@@ -31,18 +69,10 @@ def carry(ground: Ground, migration: Migration) -> MigrationStep:
     """
     segment = both_have(ground, migration)
     ground.say(f"the old archive has WAL up to {segment}, with all that the new backup needs")
-    plan = plan_carry(ground, migration)
-    result = _carried(ground, migration, plan)
+    result = _way(ground, migration).go()
     for note in result.notes:
         ground.say(note)
     return _proven(ground, migration, result)
-
-
-def _carried(ground: Ground, migration: Migration, plan: CarryPlan) -> CarryResult:
-    fleet, options = ground.standing(migration), _options(ground, migration)
-    if ground.new.engine.kind is EngineKind.PGBACKREST:
-        return carry_into_pgbackrest(plan, fleet, ground.world, _tools(ground), options)
-    raise NotImplementedError
 
 
 def _proven(ground: Ground, migration: Migration, result: CarryResult) -> MigrationStep:
@@ -63,17 +93,16 @@ def _proven(ground: Ground, migration: Migration, result: CarryResult) -> Migrat
     return replace(migration.step(StepName.CARRY), proof=proof, kept=kept)
 
 
-def _options(ground: Ground, migration: Migration) -> CarryOptions:
+def bases_of(text: str) -> Bases:
+    """How many bases are carried; UsageError for what says nothing."""
     try:
-        bases = Bases.parse(migration.bases)
+        return Bases.parse(text.removeprefix("every "))
     except ValueError as error:
         raise UsageError(f"--bases: {error}", hint="all, oldest, or such as 7d") from error
-    return CarryOptions(
-        bases=bases,
-        directory=ground.options.directory,
-        deadline=ground.options.deadline,
-        progress=lambda done: ground.around.reporter.progress(ground.new.name, _told(done)),
-    )
+
+
+def _report(ground: Ground, done: CarryProgress) -> None:
+    ground.around.reporter.progress(ground.new.name, _told(done))
 
 
 def _told(done: CarryProgress) -> Progress:
@@ -82,7 +111,3 @@ def _told(done: CarryProgress) -> Progress:
     fraction = done.bytes / done.total_bytes if done.total_bytes else None
     message = f"{what}: {done.done} of {done.total}"
     return Progress(fraction=fraction, done_bytes=done.bytes, total_bytes=done.total_bytes, message=message)
-
-
-def _tools(ground: Ground) -> CarryTools:
-    return CarryTools(copies=ground.tools, spool=ground.spool)

@@ -26,7 +26,7 @@ from pgwrap.ops.scratch_copy import Tools
 from pgwrap.ops.versions import choose
 from pgwrap.ops.world import World, owned
 from pgwrap.records import dataclass
-from pgwrap.system.port import WalSpool
+from pgwrap.system.port import Store, WalSpool
 
 LOOK: float = 60.0
 """Seconds for each command that only looks."""
@@ -61,6 +61,7 @@ class Ground:
     around: Surroundings
     options: Options
     spool: WalSpool
+    store: Store
     keep: Callable[[Migration], None]
     """Puts a migration into the journal."""
     encode: Callable[[object], str]

@@ -49,6 +49,7 @@ def prove(ground: Ground, migration: Migration) -> MigrationStep:
     ground.say(f"both engines have WAL up to {segment}")
     drills = tuple(_drilled(ground, migration))
     comparison = compare(ground, migration, None)
+    _require_all(drills, migration, ground)
     certificate = Certificate(
         migration=migration.id,
         cluster=migration.cluster,
@@ -73,6 +74,18 @@ def prove(ground: Ground, migration: Migration) -> MigrationStep:
         f"from both engines at {comparison.moment:%Y-%m-%dT%H:%M:%S.%fZ}; {path}"
     )
     return replace(migration.step(StepName.PROVE), proof=proof, kept=((ENCODED, path),))
+
+
+def _require_all(drills: tuple[DrilledBackup, ...], migration: Migration, ground: Ground) -> None:
+    """EngineFailed where a backup that was carried was not drilled, for it is not to be seen."""
+    carried = set((migration.step(StepName.CARRY).told("backups") or "").split())
+    missing = sorted(carried - {one.backup for one in drills})
+    if missing:
+        raise EngineFailed(
+            f"carried, but not in what {ground.new.engine.kind} shows: {', '.join(missing)}",
+            hint=f"look with `pgwrap list {ground.new.name}`; nothing was changed, both engines go on",
+            cluster=ground.new.name,
+        )
 
 
 def _what_failed(certificate: Certificate) -> str:
