@@ -100,10 +100,9 @@ def _finish(moved: Move) -> None:
 def _take_away(moved: Move) -> None:
     """The old engine's directories."""
     path = moved.made.room.path
-    for name in (
-        ("barman", "etc/barman.d", "etc/barman.conf") if moved.source == "barman" else ("pgbackrest", "etc/pgbackrest")
-    ):
-        (path / name).rename(path / f"gone-{Path(name).name}")
+    barman, pgbackrest = ("barman", "etc/barman.d", "etc/barman.conf"), ("pgbackrest", "etc/pgbackrest")
+    for number, name in enumerate(barman if moved.source == "barman" else pgbackrest):
+        (path / name).rename(path / f"gone-{number}")
 
 
 def _window(moved: Move) -> tuple[datetime, datetime]:
