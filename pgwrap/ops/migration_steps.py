@@ -5,7 +5,9 @@ Each can be done twice: what is there already is found in the world itself, not 
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from datetime import timedelta
 
 from pgwrap.domain.facts import Backup, Observation
 from pgwrap.domain.migration import Migration, MigrationStep, StepName
@@ -16,10 +18,12 @@ from pgwrap.ops.apply import apply, locked
 from pgwrap.ops.backup import BackupOptions, backup
 from pgwrap.ops.migration_feed import feed_new_alone, feed_old_again
 from pgwrap.ops.migration_ground import FILES, Ground
+from pgwrap.ops.migration_proof import certificate_path
 from pgwrap.ops.records import read_records
 from pgwrap.ops.render import render_installations
 from pgwrap.ops.versions import choose
 
+_NEEDED = "needed_until"
 _LOCK_WAIT = 3600.0
 _BACKUP_WAIT = 600.0
 
@@ -101,12 +105,48 @@ def cut_over(ground: Ground, migration: Migration) -> MigrationStep:
 def retire(ground: Ground, migration: Migration) -> MigrationStep:
     """The old engine gets no WAL and no file that names the cluster; its backups are left where they are."""
     step = migration.step(StepName.RETIRE)
+    require_certificate(ground, migration)
+    told = step.told(_NEEDED) or _needed_until(ground, migration)
+    step = replace(step, kept=((_NEEDED, told),))
+    ground.keep(migration.with_step(step, ground.tools.clock()))
     feed_new_alone(ground)
     gone = forget(ground, migration, ground.old, replace(migration, state="done"))
-    proof = f"{ground.old.engine.kind} receives nothing of it any more" + (
-        f"; {', '.join(gone)} retired" if gone else ""
+    proof = f"{ground.old.engine.kind} receives nothing of it any more"
+    proof += f"; {', '.join(gone)} retired" if gone else ""
+    return replace(step, proof=f"{proof}; the old repository was needed until {told}")
+
+
+def require_certificate(ground: Ground, migration: Migration) -> None:
+    """Refused without the proof that nothing is lost, as it stands in its file."""
+    path = certificate_path(ground, migration)
+    try:
+        kept = json.loads(ground.world.files.read(path) or "{}")
+    except ValueError:
+        kept = {}
+    drills, comparison = kept.get("drills"), kept.get("comparison")
+    proven = isinstance(drills, list) and all(one.get("passed") is True for one in drills)
+    if not proven or not comparison or comparison.get("differences") != []:
+        raise Refused(
+            f"{path} is no certificate that nothing is lost: the old engine is not retired",
+            hint=f"pgwrap migrate rollback {ground.new.name}, then run it again; or bring the certificate back",
+            cluster=ground.new.name,
+        )
+
+
+def _needed_until(ground: Ground, migration: Migration) -> str:
+    """Until when a moment that only the old engine restores may be wanted."""
+    old, new = (
+        min((one.stopped_at for one in seen.backups if one.stopped_at is not None), default=None)
+        for seen in ground.look(migration)
     )
-    return replace(step, proof=proof)
+    if new is None:
+        return "the new one has a backup"
+    if old is None or new <= old:
+        return f"now, {ground.tools.clock():%Y-%m-%dT%H:%M:%SZ}: the new one restores all that it does"
+    days = ground.new.retention.window_days
+    if days is None:
+        return f"no moment before {new:%Y-%m-%dT%H:%M:%SZ} is wanted any more"
+    return f"{new + timedelta(days=days):%Y-%m-%d}: the new one restores from {new:%Y-%m-%dT%H:%M:%SZ} on"
 
 
 def forget(ground: Ground, before: Migration, cluster: Cluster, after: Migration) -> tuple[str, ...]:
