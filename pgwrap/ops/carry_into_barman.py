@@ -172,13 +172,18 @@ def _has_manifest(sides: Sides, backup_id: str) -> bool:
 
 
 def _require_same(one: Carrying, there: Backup | None, sides: Sides) -> None:
-    wrong = "is not listed" if there is None else _difference(one.backup, there)
+    wrong = _lost(sides) if there is None else _difference(one.backup, there)
     if wrong is not None:
         raise EngineFailed(
             f"backup {one.backup.id} was carried to Barman as {one.becomes}, but it {wrong}",
             hint=f"look with: barman show-backup {sides.target.engine_name} {one.becomes}",
             cluster=sides.target.name,
         )
+
+
+def _lost(sides: Sides) -> str:
+    policy = sides.target_seen.policy
+    return "is not listed" + (f": by its retention, {policy}, Barman may have let go of it" if policy else "")
 
 
 def _difference(backup: Backup, there: Backup) -> str | None:

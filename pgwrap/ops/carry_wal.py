@@ -145,6 +145,9 @@ class WalMover:
 
     def _put_one(self, named: tuple[str, str]) -> None:
         store, path = self.sides.tools.store, posixpath.join(self.way.reception.incoming, named[0])
+        if store.same(path, named[1]):  # it came there by itself meanwhile
+            store.remove(path)
+            return
         store.flush(path)
         store.move(path, named[1])
 
