@@ -41,11 +41,6 @@ class Base:
         return posixpath.join(self.directory, "data")
 
     @property
-    def control_file(self) -> str:
-        """Its pg_control."""
-        return posixpath.join(self.data, "global/pg_control")
-
-    @property
     def id(self) -> str:
         """Its id at Barman."""
         return self.carrying.becomes or ""

@@ -81,8 +81,7 @@ class _Carrier:
         """The ids carried, all bytes, and the number of WAL files."""
         waiting = self.prepared.plan.waiting
         first = unpack(self.sides, self.work, waiting[0]) if waiting else None
-        control = self._known_control() if first is None else first.control_file
-        mover = self._mover(control)
+        mover = self._mover(self._known_data() if first is None else first.data)
         carried: list[str] = []
         if first is not None:
             mover.move(own_wal(first.carrying.backup, self.prepared.wal, self.sides.segment_size))
@@ -96,14 +95,14 @@ class _Carrier:
         size = sum(mover.moved.values()) + self._bytes(waiting)
         return tuple(carried), size, len(mover.moved)
 
-    def _mover(self, control_file: str) -> WalMover:
+    def _mover(self, data: str) -> WalMover:
         sides, wal = self.sides, self.prepared.wal
         total = sum(wal_bytes(file, sides.segment_size) for file in wal)
-        way = lay_way(sides, self.work, control_file)
+        way = lay_way(sides, self.work, data)
         return WalMover(sides=sides, way=way, report=self.report, total=len(wal), total_bytes=total)
 
-    def _known_control(self) -> str:
-        """The pg_control of a base that was carried before."""
+    def _known_data(self) -> str:
+        """The data directory of a base that was carried before."""
         done = next(one for one in self.prepared.plan.backups if one.already and one.becomes)
         return posixpath.join(place_of(self.sides, done.becomes or ""), "data/global/pg_control")
 
@@ -173,13 +172,18 @@ def _has_manifest(sides: Sides, backup_id: str) -> bool:
 
 
 def _require_same(one: Carrying, there: Backup | None, sides: Sides) -> None:
-    wrong = "is not listed" if there is None else _difference(one.backup, there)
+    wrong = _lost(sides) if there is None else _difference(one.backup, there)
     if wrong is not None:
         raise EngineFailed(
             f"backup {one.backup.id} was carried to Barman as {one.becomes}, but it {wrong}",
             hint=f"look with: barman show-backup {sides.target.engine_name} {one.becomes}",
             cluster=sides.target.name,
         )
+
+
+def _lost(sides: Sides) -> str:
+    policy = sides.target_seen.policy
+    return "is not listed" + (f": by its retention, {policy}, Barman may have let go of it" if policy else "")
 
 
 def _difference(backup: Backup, there: Backup) -> str | None:

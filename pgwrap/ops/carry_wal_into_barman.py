@@ -24,6 +24,8 @@ from pgwrap.records import dataclass
 
 _BUSY_FOR: Final = 600.0
 """Seconds in which Barman's own archiving may hold its lock."""
+_CONTROL: Final = ("global/pg_control", "backup_label")
+"""By these pgBackRest knows whose WAL it is asked for; the first alone counts for nothing (2.53+)."""
 _FLUSHES: Final = 4
 """Files that are written to the disk side by side."""
 _SHOWN: Final = 5
@@ -36,7 +38,7 @@ class Way:
     spool: str
     """Where the source's engine fetches ahead, as its user."""
     control: str
-    """What a data directory needs to be known as the source's: its pg_control."""
+    """What of a data directory tells that it is the source's."""
     reception: Reception
 
 
@@ -143,6 +145,9 @@ class WalMover:
 
     def _put_one(self, named: tuple[str, str]) -> None:
         store, path = self.sides.tools.store, posixpath.join(self.way.reception.incoming, named[0])
+        if store.same(path, named[1]):  # it came there by itself meanwhile
+            store.remove(path)
+            return
         store.flush(path)
         store.move(path, named[1])
 
@@ -210,8 +215,8 @@ def batches(wal: Iterable[ArchivedFile], segment_size: int) -> Iterator[tuple[Ar
         yield tuple(batch)
 
 
-def lay_way(sides: Sides, work: str, control_file: str) -> Way:
-    """Make the directories; `control_file` is the pg_control of any copy of the source."""
+def lay_way(sides: Sides, work: str, data: str) -> Way:
+    """Make the directories; `data` is the data directory of any base of the source, unpacked."""
     store, source, target = sides.tools.store, sides.source_user, sides.target_user
     places = {name: posixpath.join(work, name) for name in ("spool", "control", "taking", "incoming", "errors")}
     for name in ("spool", "control"):
@@ -220,7 +225,8 @@ def lay_way(sides: Sides, work: str, control_file: str) -> Way:
         store.make(places[name], target)
     store.ensure(sides.outgoing.ahead(places["spool"]), source)
     store.make(posixpath.join(places["control"], "global"), source)
-    store.copy(control_file, posixpath.join(places["control"], "global/pg_control"), source)
+    for file in _CONTROL:
+        store.copy(posixpath.join(data, file), posixpath.join(places["control"], file), source)
     reception = Reception(configuration=places["taking"], incoming=places["incoming"], errors=places["errors"])
     _configure(sides, reception)
     return Way(spool=places["spool"], control=places["control"], reception=reception)

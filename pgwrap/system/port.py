@@ -354,6 +354,9 @@ class Store(Protocol):
     def move(self, source: str, target: str) -> None:
         """Rename to a name that is free, else Refused."""
 
+    def same(self, one: str, other: str) -> bool:
+        """Whether both are there as files of the same content."""
+
     def flush(self, path: str) -> None:
         """See that what a file or a directory holds is on the disk."""
 

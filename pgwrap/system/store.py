@@ -5,6 +5,7 @@ It removes only what it is told to, and replaces nothing.
 
 from __future__ import annotations
 
+import filecmp
 import os
 import pwd
 import shutil
@@ -90,6 +91,15 @@ class LocalStore:
             Path(source).rename(target)
         except OSError as error:
             raise _cannot("move", f"{source} to {target}", error) from error
+
+    def same(self, one: str, other: str) -> bool:
+        """Whether both are there as files of the same content, byte for byte."""
+        try:
+            return filecmp.cmp(one, other, shallow=False)
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise _cannot("compare", one, error) from error
 
     def flush(self, path: str) -> None:
         """See that what a file or a directory holds is on the disk."""
