@@ -219,11 +219,9 @@ def holdings(
 
 
 def _carried(backup: BackupInfo, server: str) -> CarriedSet | None:
-    """A set that came from this server of Barman's; one with wrong pages is none that was carried whole."""
+    """A set that came from this server of Barman's, else None."""
     origin = provenance(backup.annotations)
     if origin is None or origin.id is None or (origin.engine, origin.server) != ("barman", server):
-        return None
-    if backup.page_errors:
         return None
     return CarriedSet(
         id=backup.label,
@@ -231,6 +229,7 @@ def _carried(backup: BackupInfo, server: str) -> CarriedSet | None:
         timeline=origin.timeline,
         annotations=backup.annotations,
         stored_bytes=backup.repository_delta,
+        page_errors=backup.page_errors is True,
     )
 
 
