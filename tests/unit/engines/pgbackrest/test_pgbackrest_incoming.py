@@ -94,7 +94,8 @@ def test_a_copy_is_taken_offline_and_nothing_expires(changes: dict[str, object],
     command = stanza().take(copy(**changes), 5.0)
     assert command.argv == (
         *("pgbackrest", "--config=/etc/p.conf", "--stanza=orders-history", "--no-online", "--pg1-path=/s/data"),
-        *("--repo=1", *words, "--no-resume", "--no-expire-auto", "--annotation=carried-id=b1", *SPEAKING, "backup"),
+        *("--repo=1", *words, "--no-resume", "--no-expire-auto", "--repo1-retention-full-type=count"),
+        *("--repo1-retention-full=9999999", "--annotation=carried-id=b1", *SPEAKING, "backup"),
     )
     assert (command.run_as, command.deadline) == ("postgres", 5.0)
     assert dict(command.environment)["PGWRAP_DRILL"] == "t0"
