@@ -130,7 +130,8 @@ def past(machine: Machine) -> Iterator[Past]:
         prepare_places(place)
         engines = {OLD: "barman", NEW: "pgbackrest"}
         made = Estate(room=place, servers=dict.fromkeys(engines, server), engines=engines, rpo="2h")
-        made.write_spec({NEW: WORDS})
+        words = made.write_spec({NEW: WORDS}).read_text()
+        made.spec.write_text(words.replace("create_slot: true", "create_slot: true, compression: gz"))
         made.render()
         made.apply_settings(OLD)
         made.start_engine(OLD)

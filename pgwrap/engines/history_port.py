@@ -77,7 +77,9 @@ class CarriedSet:
     origin: str
     timeline: Timeline | None
     annotations: tuple[tuple[str, str], ...]
-    stored_bytes: int | None
+    stored_bytes: int | None = None
+    page_errors: bool = False
+    """Whether pages in it have wrong checksums: it is as the source's, and that is damaged."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +87,7 @@ class Holdings:
     """What a stanza holds in one repository; all is empty where there is no such stanza yet."""
 
     sets: tuple[CarriedSet, ...] = ()
-    """Whole ones that came from the source, oldest label first."""
+    """Those that came from the source, oldest label first."""
     systems: tuple[str, ...] = ()
     """The system identifiers it was made for, the present one last."""
     files: Mapping[str, int] = field(default_factory=dict)

@@ -19,9 +19,9 @@ from pgwrap.domain.wal import Segment
 from pgwrap.engines.history_port import CarriedSet, Holdings
 from pgwrap.errors import PgwrapError, Refused
 from pgwrap.ops.carry_ground import CarryOptions, CarryTools, Crossing, crossing
+from pgwrap.ops.carry_segments import WalCarried, carry_wal, wanted_files
 from pgwrap.ops.carry_set import NotCarried, SetCarrier
 from pgwrap.ops.carry_unpack import cannot_unpack
-from pgwrap.ops.carry_wal import WalCarried, carry_wal, wanted_files
 from pgwrap.ops.observing import observed
 from pgwrap.ops.scratch_copy import major_of, sweep
 from pgwrap.ops.world import World
@@ -81,7 +81,7 @@ def carry_into_pgbackrest(
     began = monotonic()
     with _alone(fleet, plan.target, world, tools):
         both = crossing(fleet, fleet.cluster(plan.source), fleet.cluster(plan.target), world, tools, options)
-        sets, failed = _carry_sets(both)
+        sets, amiss = _carry_sets(both)
         wal = _carry_wal(both, None)
     return CarryResult(
         source=plan.source,
@@ -90,7 +90,7 @@ def carry_into_pgbackrest(
         segments=wal.segments,
         bytes=wal.bytes + sum(one.stored_bytes or 0 for one in sets),
         seconds=monotonic() - began,
-        notes=(*failed, *_unreadable(wal)),
+        notes=(*amiss, *_unreadable(wal)),
     )
 
 
@@ -120,10 +120,10 @@ def _decided(both: Crossing, held: Holdings, found: tuple[WalGap, ...]) -> tuple
 
 
 def _carry_sets(both: Crossing) -> tuple[tuple[CarriedSet, ...], tuple[str, ...]]:
-    """The sets carried by this run, and why others are not."""
+    """The sets carried by this run, and what is amiss with them, or with others that were not."""
     held = both.holdings()
     waiting = [one for one in _decided(both, held, gaps(both.observation)) if one.waits]
-    carrier, failed = SetCarrier(crossing=both, files=both.files()), []
+    carrier, amiss = SetCarrier(crossing=both, files=both.files()), []
     told = CarryProgress(
         phase="backup", done=0, total=len(waiting), bytes=0, total_bytes=sum(one.bytes or 0 for one in waiting)
     )
@@ -132,10 +132,12 @@ def _carry_sets(both: Crossing) -> tuple[tuple[CarriedSet, ...], tuple[str, ...]
         try:
             carried.append(carrier.carry(one.backup, (*held.sets, *carried), replace(told, name=one.backup.id)))
         except NotCarried as error:
-            failed.append(f"{one.backup.id} was not carried: {error}")
+            amiss.append(f"{one.backup.id} was not carried: {error}")
+        else:
+            amiss += [f"{one.backup.id} was carried with pages whose checksums are wrong"] * carried[-1].page_errors
         told = replace(told, done=done, bytes=told.bytes + (one.bytes or 0), name=one.backup.id)
         both.options.progress(told)
-    return tuple(carried), tuple(failed)
+    return tuple(carried), tuple(amiss)
 
 
 def _carry_wal(both: Crossing, until: Segment | None) -> WalCarried:

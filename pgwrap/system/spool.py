@@ -10,8 +10,8 @@ import lzma
 import os
 import pwd
 import zlib
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -60,29 +60,39 @@ class LocalSpool:
 
     def unpack(self, file: PackedFile, target: str, owner: str | None) -> int:
         """Unpack in pieces; what is left of a failed one is removed."""
-        try:
-            with _open(file.path) as packed, _OPENERS[file.packing](packed) as source, _create(target, owner) as output:
-                return _copied(source, output, file)
-        except _DAMAGED as error:
-            self.discard(target)
-            raise UsageError(f"{file.path} cannot be unpacked ({file.packing}): {error}") from error
-        except BaseException:
-            self.discard(target)
-            raise
+        with _made(target, owner) as output:
+            try:
+                with _open(file.path) as packed, _OPENERS[file.packing](packed) as source:
+                    return _copied(source, output, file)
+            except _DAMAGED as error:
+                raise UsageError(f"{file.path} cannot be unpacked ({file.packing}): {error}") from error
 
     def put(self, content: bytes, target: str, owner: str | None) -> None:
         """Write it at once."""
-        try:
-            with _create(target, owner) as output:
-                output.write(content)
-        except OSError as error:
-            self.discard(target)
-            raise UsageError(f"cannot write {target}: {error.strerror}") from error
+        with _made(target, owner) as output:
+            output.write(content)
 
     def discard(self, path: str) -> None:
         """Remove it."""
         with suppress(FileNotFoundError):
             os.unlink(path)  # noqa: PTH108 - a string in
+
+
+@contextmanager
+def _made(path: str, owner: str | None) -> Iterator[IO[bytes]]:
+    """A new file, which is removed again if it could not be filled; one that was there before stays as it is."""
+    try:
+        output = _create(path, owner)
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror}") from error
+    try:
+        with output:
+            yield output
+    except BaseException as error:
+        os.unlink(path)  # noqa: PTH108 - a string in
+        if isinstance(error, OSError):
+            raise UsageError(f"cannot write {path}: {error.strerror}") from error
+        raise
 
 
 def _copied(source: IO[bytes], output: IO[bytes], file: PackedFile) -> int:

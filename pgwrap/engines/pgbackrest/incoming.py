@@ -22,6 +22,7 @@ from pgwrap.engines.pgbackrest.document import effective_settings, own_settings
 from pgwrap.engines.pgbackrest.failures import raise_for
 from pgwrap.engines.pgbackrest.info import BackupInfo, StanzaInfo, stanzas_from
 from pgwrap.engines.pgbackrest.output import new_label
+from pgwrap.engines.pgbackrest.repository import KEEP_ALL
 from pgwrap.engines.pgbackrest.settings import Setting
 from pgwrap.engines.port import CopyRequest, RenderRequest
 from pgwrap.errors import EngineUnsupported, OutputNotUnderstood
@@ -84,6 +85,7 @@ class Incoming:
             *(("--delta",) if copy.kind == "incr" else ()),
             *(("--checksum-page",) if copy.checksums else ()),
             *("--no-resume", "--no-expire-auto"),
+            *(f"--repo{self.key}-retention-full-type=count", f"--repo{self.key}-retention-full={KEEP_ALL}"),
             *(f"--annotation={key}={value}" for key, value in copy.annotations),
             *("--log-level-console=detail", "--log-level-stderr=off"),
             deadline=deadline,
@@ -219,11 +221,9 @@ def holdings(
 
 
 def _carried(backup: BackupInfo, server: str) -> CarriedSet | None:
-    """A set that came from this server of Barman's; one with wrong pages is none that was carried whole."""
+    """A set that came from this server of Barman's, else None."""
     origin = provenance(backup.annotations)
     if origin is None or origin.id is None or (origin.engine, origin.server) != ("barman", server):
-        return None
-    if backup.page_errors:
         return None
     return CarriedSet(
         id=backup.label,
@@ -231,6 +231,7 @@ def _carried(backup: BackupInfo, server: str) -> CarriedSet | None:
         timeline=origin.timeline,
         annotations=backup.annotations,
         stored_bytes=backup.repository_delta,
+        page_errors=backup.page_errors is True,
     )
 
 

@@ -129,3 +129,44 @@ def test_only_a_file_of_ones_own_copy_is_damaged(short: Path) -> None:
     with pytest.raises(Refused):
         scratch.damage(str(outside))
     scratch.remove(mine)
+
+
+def test_a_settled_copy_is_as_its_original_was(short: Path) -> None:
+    """What Barman changed is put back, what it and recovery added is gone, everything else stays."""
+    scratch = ScratchDirectories()
+    place = scratch.make(claim(short), None)
+    data = Path(place.data)
+    for name in ("conf.d", "barman_wal/archive_status", "base/1"):
+        (data / name).mkdir(parents=True)
+    changed = ("postgresql.conf", "postgresql.auto.conf", "conf.d/a.conf")
+    for name in changed:
+        (data / name).write_text("changed")
+        (data / f"{name}.origin").write_text("original")
+    kept = ("PG_VERSION", "base/1/1259", "base/1/x.origin", "pg_hba.conf")
+    gone = ("recovery.signal", ".barman-recover.info", "backup_manifest.20261126T115018", "postmaster.opts")
+    for name in (*kept, *gone, "backup_label.old", "barman_wal/000000010000000000000003"):
+        (data / name).write_text("there")
+    scratch.settle(place)
+    left = {str(path.relative_to(data)) for path in data.rglob("*") if path.is_file()}
+    assert left == {*changed, *kept}
+    assert {(data / name).read_text() for name in changed} == {"original"}
+    assert () == scratch.remove(claim(short))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_a_copy_is_handed_over_whole_and_no_link_followed(short: Path) -> None:
+    """Its tablespaces, too; what a link in it leads to is nobody's to give."""
+    scratch = ScratchDirectories()
+    place = scratch.make(claim(short), None)
+    outside = short / "outside"
+    outside.write_text("mine")
+    (Path(place.data) / "base").mkdir()
+    (Path(place.data) / "base/1259").write_text("page")
+    (Path(place.data) / "link").symlink_to(outside)
+    scratch.hand_over(place, "nobody")
+    given = (place.data, place.tablespaces, place.spool, f"{place.data}/base/1259", f"{place.data}/link")
+    nobody = os.lstat(place.data).st_uid
+    assert nobody != 0
+    assert {os.lstat(path).st_uid for path in given} == {nobody}
+    assert {Path(path).stat().st_uid for path in (outside, place.path, place.settings)} == {0}
+    assert () == scratch.remove(claim(short))
