@@ -33,7 +33,7 @@ from pgwrap.ops import carry_wal
 from pgwrap.ops.carry_into_barman import carry_into_barman, own_wal
 from pgwrap.ops.carry_planning import Prepared, plan_into_barman, wal_present
 from pgwrap.ops.carry_sides import CarryOptions, CarryTools
-from pgwrap.ops.carry_wal import WalMover, Way, batches
+from pgwrap.ops.carry_wal_into_barman import WalMover, Way, batches
 from pgwrap.ops.world import World
 from pgwrap.system.files import LocalFiles
 from pgwrap.system.scratch import ScratchDirectories
