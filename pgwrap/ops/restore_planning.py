@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Final
 
 from pgwrap.domain.choosing import Choice, Wanted, choose
+from pgwrap.domain.facts import Tablespace
 from pgwrap.domain.model import Cluster, EngineKind, Fleet
 from pgwrap.domain.obstacles import Intent, obstacles, spaces
 from pgwrap.domain.restoring import (
@@ -18,7 +19,6 @@ from pgwrap.domain.restoring import (
     Refusal,
     RefusalCode,
     RestorePlan,
-    Tablespace,
 )
 from pgwrap.domain.site import Site
 from pgwrap.engines.port import EngineVersion, RestoreJob, RestoreRequest
