@@ -1,9 +1,13 @@
 """Measures what `pgwrap restore` and `pgwrap drill` add to the engine's own restore, PostgreSQL's start and the same
 looks, on a pgbench database of a gigabyte under each engine. It proves no answer right.
+
+Ours and theirs run in turn and take turns in being first. Before each of them what the one before has written is put on
+disk: who comes next would wait for it.
 """
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -24,6 +28,8 @@ LIMIT = 1.1
 DEADLINE = 1200.0
 JOBS = "2"
 """As a drill's own pg_amcheck has."""
+STARTED_WITH = {"archive_mode": "off", "shared_buffers": "128MB", "autovacuum": "off", "fsync": "on"}
+"""As a drill starts its copy, whose start is to take as long as a real one's: it syncs what was restored."""
 
 
 def recovery_figures(machine: Machine, repeat: int) -> Iterator[Figure]:
@@ -66,18 +72,18 @@ class Bare:
 
     def restored(self) -> float:
         """Wall seconds of the engine's own restore."""
-        _clear(self.copy.data)
+        _settle(self.copy.data)
         began = time.monotonic()
         self._restore()
         return time.monotonic() - began
 
     def drilled(self) -> float:
         """Wall seconds of the restore, the start with all its WAL, every look of a drill, and the removal."""
-        _clear(self.copy.data)
+        _settle(self.copy.data)
         began = time.monotonic()
         self._restore()
         self.copy.prepare()
-        self.copy.configure({"archive_mode": "off", "shared_buffers": "128MB", "autovacuum": "off"})
+        self.copy.configure(STARTED_WITH)
         self.copy.start(DEADLINE)
         self.copy.wait_for("select not pg_is_in_recovery()", DEADLINE)
         self._look()
@@ -105,27 +111,30 @@ class Bare:
 
 def _restore(bare: Bare) -> float:
     """Wall seconds of `pgwrap restore` into the same place."""
-    _clear(bare.copy.data)
+    _settle(bare.copy.data)
     return _timed(bare.made, "restore", bare.name, "--directory", str(bare.copy.data), "--yes", "--quiet")
 
 
 def _drill(bare: Bare) -> float:
     """Wall seconds of `pgwrap drill`."""
-    return _timed(bare.made, "drill", bare.name, "--directory", str(bare.made.room.directory("scratch")), "--quiet")
+    parent = bare.made.room.directory("scratch")
+    _settle(bare.copy.data)
+    return _timed(bare.made, "drill", bare.name, "--directory", str(parent), "--quiet")
 
 
 def _timed(made: Estate, *arguments: str) -> float:
     return made.pgwrap(*arguments, deadline=DEADLINE).seconds
 
 
-def _clear(data: Path) -> None:
+def _settle(data: Path) -> None:
+    """Nothing of the run before is there or still to be written."""
     shutil.rmtree(data, ignore_errors=True)
+    os.sync()
 
 
 def _figure(name: str, repeat: int, ours: Callable[[], float], bare: Callable[[], float]) -> Figure:
-    """One of ours and one of theirs in turn."""
-    pairs = tuple((ours(), bare()) for _ in range(repeat))
-    took, against = (Sample(tuple(pair[index] for pair in pairs)) for index in (0, 1))
+    """One of ours and one of theirs in turn, each first every other time."""
+    took, against = (Sample(values) for values in zip(*_pairs(repeat, ours, bare), strict=True))
     ratio = took.median / against.median
     return Figure(
         name=name,
@@ -135,3 +144,10 @@ def _figure(name: str, repeat: int, ours: Callable[[], float], bare: Callable[[]
         ratio=ratio,
         holds=ratio <= LIMIT,
     )
+
+
+def _pairs(repeat: int, ours: Callable[[], float], bare: Callable[[], float]) -> Iterator[tuple[float, float]]:
+    for number in range(repeat):
+        first = bare() if number % 2 else None
+        took = ours()
+        yield took, bare() if first is None else first

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 from typing import Annotated
 
 import typer
@@ -81,17 +82,26 @@ for command in (
     drill.drill,
     canary.canary,
 ):
-    app.command()(command)
-app.add_typer(migrate.migrate)
+    app.command(command.__name__)(command)
+app.add_typer(migrate.migrate, name="migrate")
 app.command("ready")(migrate.plan)
 app.command("import")(import_files.import_files)
 app.command("list")(list_backups.list_backups)
-app.command(cls=status.StatusCommand)(check.check)
-app.command(cls=status.StatusCommand)(status.status)
+app.command("check", cls=status.StatusCommand)(check.check)
+app.command("status", cls=status.StatusCommand)(status.status)
 
 
 def main() -> None:
     """The console script."""
     gc.disable()  # a command is short, and what it makes has no cycles: looking for some costs a status 6 % of its time
     streams.prepare()
+    _narrow(app, sys.argv[1:2])
     app()
+
+
+def _narrow(tree: typer.Typer, first: list[str]) -> None:
+    """Where the first word names a command, leave the others out: Typer would make each of them ready to run."""
+    commands = [command for command in tree.registered_commands if command.name in first]
+    groups = [group for group in tree.registered_groups if group.name in first]
+    if commands or groups:
+        tree.registered_commands, tree.registered_groups = commands, groups

@@ -112,6 +112,15 @@ def choose(
     )
 
 
+def commits_matter(holdings: tuple[Holding, ...], target: RecoveryTarget) -> bool:
+    """Whether commits that are read from the WAL can change the choice: where the target is a time, and where several
+    ways lead to the end."""
+    if target.kind != "latest":
+        return target.time is not None
+    ways = (stretch for one in holdings for stretch in stretches_along(one.observation, target.timeline))
+    return sum(1 for _ in ways) > 1
+
+
 def _check_words(holdings: tuple[Holding, ...], wanted: Wanted) -> None:
     engines = {holding.observation.engine for holding in holdings}
     if wanted.engine is not None and wanted.engine not in engines:

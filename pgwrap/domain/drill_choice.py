@@ -74,6 +74,11 @@ class Wish:
     backup: str | None = None
     repository: str | None = None
 
+    @property
+    def is_a_moment(self) -> bool:
+        """Whether it matters how far the WAL is known to reach in time."""
+        return self.moment is not None or self.aim in (Aim.MIDDLE, Aim.RANDOM)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tried:

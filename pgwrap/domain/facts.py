@@ -139,6 +139,15 @@ class BackupRetention:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Tablespace:
+    """A tablespace in a backup, and where it was."""
+
+    name: str
+    oid: int
+    location: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Backup:
     """One backup as its engine tells it."""
 
@@ -169,6 +178,8 @@ class Backup:
     """Decimal text: it does not fit a JSON number."""
     parent: str | None = None
     needs: tuple[str, ...] = ()
+    tablespaces: tuple[Tablespace, ...] | None = field(default=None, metadata=INTERNAL)
+    """None where a restore has to ask for them."""
     page_errors: bool | None = None
     held: Held = False
     annotations: tuple[tuple[str, str], ...] = ()

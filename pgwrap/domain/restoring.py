@@ -114,15 +114,6 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tablespace:
-    """A tablespace in a backup, and where it was."""
-
-    name: str
-    oid: int
-    location: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class PlacedTablespace:
     """A tablespace and where it goes."""
 

@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from pgwrap.domain.adoption import Adoption
     from pgwrap.domain.checking import Check, Place
     from pgwrap.domain.command import Command, Conversation, Outcome
-    from pgwrap.domain.facts import Backup, BackupType, Held, Observation, PostgresView
+    from pgwrap.domain.facts import Backup, BackupType, Held, Observation, PostgresView, Tablespace
     from pgwrap.domain.handover import Handover
     from pgwrap.domain.model import Cluster, EngineInstance, EngineKind, Path, Repository, Secret
     from pgwrap.domain.native import NativeFile, Reading
     from pgwrap.domain.plan import ClusterSettings, Step, Trial, WriteFile
-    from pgwrap.domain.restoring import PlacedTablespace, PlannedSetting, RecoveryTarget, Tablespace
+    from pgwrap.domain.restoring import PlacedTablespace, PlannedSetting, RecoveryTarget
     from pgwrap.domain.retention import Announced, Forecast
     from pgwrap.domain.verification import Examined
     from pgwrap.domain.wal import Timeline

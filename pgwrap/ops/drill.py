@@ -130,7 +130,8 @@ def _choose(
     )
     wish = options.wish
     _check_repository(cluster, wish.repository)
-    found = candidates(observation, reader.prove(observation))
+    known = reader.prove(observation) if options.coverage or wish.is_a_moment else {}
+    found = candidates(observation, known)
     if not options.coverage:
         return choose(found, observation, wish, tools.chance)
     fitting = tuple(one for one in found if wish.repository in (None, one.backup.repository))

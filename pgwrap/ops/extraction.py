@@ -71,7 +71,7 @@ def plan_extraction(
     Refused, UsageError, EngineMissing, EngineUnsupported and what the engines' questions raise.
     """
     database = _database(options)
-    held = holdings_of(fleet, cluster, world, _LOOK_DEADLINE, options.target.timeline)
+    held = holdings_of(fleet, cluster, world, _LOOK_DEADLINE, options.target)
     choice = choose(held.holdings, options.target, options.wanted, tools.clock())
     if not isinstance(choice, Choice):
         raise refused(choice, cluster.name)

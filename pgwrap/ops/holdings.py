@@ -6,10 +6,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from pgwrap.domain.choosing import Holding, stretches_along
+from pgwrap.domain.choosing import Holding, commits_matter, stretches_along
 from pgwrap.domain.facts import Observation
 from pgwrap.domain.model import Cluster, Fleet, PostgresTarget
 from pgwrap.domain.recovery import wanted_proofs
+from pgwrap.domain.restoring import RecoveryTarget
 from pgwrap.domain.wal import Timeline
 from pgwrap.ops.observing import must_be_read, observed
 from pgwrap.ops.proofs import DEPTH, CommitCache, ProofReader
@@ -28,11 +29,9 @@ class Held:
     notes: tuple[str, ...] = ()
 
 
-def holdings_of(
-    fleet: Fleet, cluster: Cluster, world: World, deadline: float, timeline: Timeline | None = None
-) -> Held:
-    """The named cluster's holding first, with what is proven of one timeline or of all; raises why when no engine could
-    be read at all."""
+def holdings_of(fleet: Fleet, cluster: Cluster, world: World, deadline: float, target: RecoveryTarget) -> Held:
+    """The named cluster's holding first, with the commits that are read where the choice for the target may depend on
+    them; raises why when no engine could be read at all."""
     relatives = tuple(other for other in fleet.clusters if other != cluster and _may_be_same(other, cluster))
     seen = observed(fleet, (cluster, *relatives), world, deadline)
     own = seen[cluster.name]
@@ -40,19 +39,17 @@ def holdings_of(
     readable = tuple(one for one in (cluster, *same) if seen[one.name].read)
     if not readable:
         must_be_read(cluster, own)
-    cache = CommitCache(files=world.files, state=fleet.state)
-    notes = tuple(_note(one, seen[one.name]) for one in (cluster, *relatives) if not seen[one.name].read)
-    return Held(
-        holdings=tuple(
-            _proven(
-                Holding(cluster=one.name, observation=seen[one.name], commits={}, depth=DEPTH, asked=one == cluster),
-                ProofReader(world=world, cluster=one, cache=cache, deadline=deadline),
-                timeline,
-            )
-            for one in readable
-        ),
-        notes=notes,
+    holdings = tuple(
+        Holding(cluster=one.name, observation=seen[one.name], commits={}, depth=DEPTH, asked=one == cluster)
+        for one in readable
     )
+    if commits_matter(holdings, target):
+        cache = CommitCache(files=world.files, state=fleet.state)
+        readers = (ProofReader(world=world, cluster=one, cache=cache, deadline=deadline) for one in readable)
+        pairs = zip(holdings, readers, strict=True)
+        holdings = tuple(_proven(holding, reader, target.timeline) for holding, reader in pairs)
+    notes = tuple(_note(one, seen[one.name]) for one in (cluster, *relatives) if not seen[one.name].read)
+    return Held(holdings=holdings, notes=notes)
 
 
 def _proven(holding: Holding, reader: ProofReader, timeline: Timeline | None) -> Holding:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import field
 from datetime import datetime
 from typing import Final
 
 from pgwrap.domain.choosing import Choice, Wanted, choose
+from pgwrap.domain.facts import PostgresView, Tablespace
 from pgwrap.domain.model import Cluster, EngineKind, Fleet
 from pgwrap.domain.obstacles import Intent, obstacles, spaces
 from pgwrap.domain.restoring import (
@@ -18,7 +20,6 @@ from pgwrap.domain.restoring import (
     Refusal,
     RefusalCode,
     RestorePlan,
-    Tablespace,
 )
 from pgwrap.domain.site import Site
 from pgwrap.engines.port import EngineVersion, RestoreJob, RestoreRequest
@@ -26,9 +27,10 @@ from pgwrap.errors import Refused, UsageError
 from pgwrap.ops.asking import look_at
 from pgwrap.ops.foretelling import version_of
 from pgwrap.ops.holdings import Held, holdings_of
+from pgwrap.ops.observing import results
 from pgwrap.ops.restore_memory import RestoreMemory
 from pgwrap.ops.restore_steps import Step, preparation, shown_after
-from pgwrap.ops.survey import survey
+from pgwrap.ops.survey import real_path, survey
 from pgwrap.ops.world import World
 from pgwrap.records import dataclass
 
@@ -89,11 +91,29 @@ def plan_restore(fleet: Fleet, cluster: Cluster, world: World, options: RestoreO
     Refused where no backup reaches the target; UsageError, EngineUnsupported, and what the engines' questions raise.
     """
     _check_options(options)
-    held = holdings_of(fleet, cluster, world, _DEADLINE, options.target.timeline)
-    choice = choose(held.holdings, options.target, options.wanted, now)
+    seen = _look(fleet, cluster, world, options)
+    choice = choose(seen.held.holdings, options.target, options.wanted, now)
     if not isinstance(choice, Choice):
         raise refused(choice, cluster.name)
-    return _Planner(fleet=fleet, cluster=cluster, world=world, options=options, choice=choice, held=held).plan()
+    return _Planner(fleet=fleet, cluster=cluster, world=world, options=options, choice=choice, seen=seen).plan()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Seen:
+    """What engines hold of the cluster, and what its server says if it may be where the copy is to lie."""
+
+    held: Held
+    server: PostgresView | None
+
+
+def _look(fleet: Fleet, cluster: Cluster, world: World, options: RestoreOptions) -> _Seen:
+    """Ask the engines and the server side by side."""
+    original = cluster.postgres.data_directory if cluster.postgres.ssh is None else None
+    near = original is not None and options.destination in (None, cluster.engine.host)
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        answers = [pool.submit(look_at, cluster, world)] if near else []
+        held = holdings_of(fleet, cluster, world, _DEADLINE, options.target)
+        return _Seen(held=held, server=next(iter(results(answers)), None))
 
 
 def refused(refusals: tuple[Refusal, ...], cluster: str) -> Refused:
@@ -132,7 +152,7 @@ class _Planner:
     world: World
     options: RestoreOptions
     choice: Choice
-    held: Held
+    seen: _Seen
 
     @property
     def source(self) -> Cluster:
@@ -158,7 +178,7 @@ class _Planner:
         asker = user if self.source.engine.host is None else self.source.run_as or self.source.engine.run_as
         there = self.world.converse(engine.tablespaces(self.source, backup, asker))
         placed = self._placed(there)
-        site = survey(self.world, directory, placed, self.host)
+        site = survey(self.world, directory, placed, self.host) if placed else site
         request = self._request(directory, placed, user)
         job = engine.restore(request)
         refusals = self._refusals(site, request, owner)
@@ -259,11 +279,11 @@ class _Planner:
     def _intent(self, site: Site, request: RestoreRequest) -> Intent:
         original = self.cluster.postgres.data_directory if self.cluster.postgres.ssh is None else None
         here = self.host == self.cluster.engine.host
-        server = look_at(self.cluster, self.world) if original is not None and here else None
+        server = self.seen.server if original is not None and here else None
         left = self._left(site)
         return Intent(
             system_identifier=self._system,
-            original=self._real(original) if original is not None and here else None,
+            original=real_path(self.world, original, self.host) if original is not None and here else None,
             original_answers=server is not None and server.reachable,
             needed_bytes=self._needed(request),
             delta=request.delta,
@@ -273,10 +293,6 @@ class _Planner:
             resumable=self.source.engine.kind is EngineKind.PGBACKREST,
             tablespaces=request.tablespaces,
         )
-
-    def _real(self, path: str) -> str:
-        """A path without its symbolic links, as far as it can be seen."""
-        return survey(self.world, path, (), self.host).directory.real or path
 
     def _left(self, site: Site) -> frozenset[str]:
         """What a restore that did not come to its end left, if the directory is what it filled."""
@@ -370,7 +386,7 @@ class _Planner:
             commands=(*(step.shown for step in before), job.command.quoted(), *(step.shown for step in after)),
             refusals=tuple(one for one in refusals if one not in accepted),
             accepted=accepted,
-            notes=(*self.choice.notes, *self.held.notes, *job.notes, *self._notes(request, owner)),
+            notes=(*self.choice.notes, *self.seen.held.notes, *job.notes, *self._notes(request, owner)),
         )
 
     def _notes(self, request: RestoreRequest, owner: str | None) -> Iterator[str]:

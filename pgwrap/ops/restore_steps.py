@@ -141,7 +141,7 @@ class Finisher:
             _make_directory(request, name, self.host).run(self.world, cluster)
         notes = tuple(self._complete_wal(choice))
         settings = self.job.settings
-        if self.job.unless_signalled and not self._exists("recovery.signal", "standby.signal"):
+        if self.job.unless_signalled and not any(self._exist("recovery.signal", "standby.signal")):
             _write(request, "recovery.signal", "", self.host).run(self.world, cluster)
             settings = (*self.job.unless_signalled, *settings)
         if settings:
@@ -163,17 +163,18 @@ class Finisher:
         found = self.world.programs.postgres(name, major) if self.host is None else None
         return found or f"/usr/lib/postgresql/{major}/bin/{name}"
 
-    def _exists(self, *names: str) -> bool:
-        """Whether any of the files is there."""
+    def _exist(self, *names: str) -> tuple[bool, ...]:
+        """Whether each of the files is there."""
         commands = tuple(
             _as_writer(self.prepared_for, self.host, "test", "-e", posixpath.join(self.plan.directory, name))
             for name in names
         )
-        return any(outcome.succeeded for outcome in self.world.runner.run_all(commands))
+        return tuple(outcome.succeeded for outcome in self.world.runner.run_all(commands))
 
     def _configure(self) -> Iterator[str]:
         """Give a copy whose original is configured outside its data directory what it needs to start."""
-        missing = tuple(name for name in _CONFIGURATION if not self._exists(name))
+        there = self._exist(*_CONFIGURATION)
+        missing = tuple(name for name, found in zip(_CONFIGURATION, there, strict=True) if not found)
         for name in missing:
             _write(self.prepared_for, name, self._text(name), self.host).run(self.world, self.plan.cluster)
         if missing:

@@ -33,6 +33,11 @@ def survey(world: World, directory: str, tablespaces: tuple[PlacedTablespace, ..
     )
 
 
+def real_path(world: World, path: str, host: str | None) -> str:
+    """A path without its symbolic links, as far as it can be seen."""
+    return _Look(world=world, host=host).real(path) or path
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Look:
     world: World
@@ -42,7 +47,7 @@ class _Look:
         chain = tuple(_upwards(path))
         found, real, first = self._run(
             ("stat", "-L", "--printf", f"{_STAT}\n", "--", *chain),
-            ("readlink", "-f", "--", path),
+            _real(path),
             ("find", "-H", path, "-mindepth", "1", "-maxdepth", "1", "-print", "-quit"),
         )
         known = {name: (kind, owner, identity) for kind, owner, identity, name in _rows(found)}
@@ -62,6 +67,10 @@ class _Look:
             mount=mount,
             free_bytes=free,
         )
+
+    def real(self, path: str) -> str | None:
+        (answer,) = self._run(_real(path))
+        return answer.text().strip() or None if answer.succeeded else None
 
     def cluster(self, directory: str) -> ClusterThere:
         version, identifier, pid_file = self._run(
@@ -102,6 +111,10 @@ class _Look:
         return self.world.runner.run_all(
             tuple(Command(argv=argv, host=self.host, deadline=_DEADLINE) for argv in commands)
         )
+
+
+def _real(path: str) -> tuple[str, ...]:
+    return ("readlink", "-f", "--", path)
 
 
 def _upwards(path: str) -> Iterable[str]:

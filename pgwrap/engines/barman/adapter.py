@@ -5,12 +5,11 @@ from __future__ import annotations
 from pgwrap.domain.adoption import Adoption
 from pgwrap.domain.checking import Place
 from pgwrap.domain.command import Command, Conversation
-from pgwrap.domain.facts import Backup, Observation
+from pgwrap.domain.facts import Backup, Observation, Tablespace
 from pgwrap.domain.handover import Handover
 from pgwrap.domain.model import Cluster, EngineInstance, EngineKind
 from pgwrap.domain.native import NativeFile, Reading
 from pgwrap.domain.plan import ClusterSettings, Step, Trial
-from pgwrap.domain.restoring import Tablespace
 from pgwrap.domain.retention import Forecast
 from pgwrap.engines.barman import commands
 from pgwrap.engines.barman.backup import backup_job

@@ -103,6 +103,7 @@ def _facts(backup: CatalogBackup, judging: Judging, engine_name: str, repository
         postgres_version=postgres_version(backup.version),
         system_identifier=backup.system_identifier,
         parent=backup.parent,
+        tablespaces=backup.tablespaces,
         held=_HELD.get(listed.retention, False) if listed is not None else False,
         restorable=False if backup.status == "FAILED" else None,
         retention=_retention(backup, listed, judging),

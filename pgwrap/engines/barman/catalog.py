@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from pgwrap.domain.facts import ReplicationSlot
+from pgwrap.domain.facts import ReplicationSlot, Tablespace
 from pgwrap.domain.wal import Lsn, SegmentRange, Timeline
 from pgwrap.engines.barman.envelope import Messages
 from pgwrap.records import dataclass
@@ -37,6 +37,8 @@ class CatalogBackup:
     parent: str | None = None
     """What an incremental builds upon (3.11+)."""
     segment_size: int | None = None
+    tablespaces: tuple[Tablespace, ...] | None = None
+    """None where not all of them are told."""
     error: str | None = None
 
 

@@ -8,13 +8,13 @@ barman/server.py (sync_status).
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from configparser import ConfigParser
 from configparser import Error as ConfigParserError
 from datetime import datetime
 from typing import Final
 
-from pgwrap.domain.facts import ReplicationSlot
+from pgwrap.domain.facts import ReplicationSlot, Tablespace
 from pgwrap.domain.wal import DEFAULT_SEGMENT_SIZE, Lsn, Timeline, is_segment_name, ranges_of_names
 from pgwrap.engines.barman.catalog import (
     CatalogBackup,
@@ -213,8 +213,30 @@ def _backup(backup_id: str, record: Record) -> CatalogBackup:
         system_identifier=record.text("systemid"),
         parent=record.text("parent_backup_id"),
         segment_size=record.integer("xlog_segment_size"),
+        tablespaces=_tablespaces(record.values.get("tablespaces", ...)),
         error=None if (error := record.text("error")) is None else redacted(error),
     )
+
+
+def _tablespaces(value: object) -> tuple[Tablespace, ...] | None:
+    """Barman writes null for a backup that has none, and else a list of name, number and place for each."""
+    match value:
+        case None:
+            return ()
+        case [*items]:
+            found = tuple(
+                Tablespace(name=name, oid=oid, location=location)
+                for item in items
+                for name, oid, location in _named(item)
+            )
+            return found if len(found) == len(items) else None
+    return None
+
+
+def _named(item: object) -> Iterator[tuple[str, int, str]]:
+    match item:
+        case [str(name), int(oid), str(location)]:
+            yield name, oid, location
 
 
 def _listed(record: Record) -> ListedBackup:

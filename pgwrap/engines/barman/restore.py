@@ -13,9 +13,9 @@ from functools import partial
 from typing import Final
 
 from pgwrap.domain.command import Command, Outcome
-from pgwrap.domain.facts import Backup
+from pgwrap.domain.facts import Backup, Tablespace
 from pgwrap.domain.model import Cluster
-from pgwrap.domain.restoring import PlannedSetting, Tablespace
+from pgwrap.domain.restoring import PlannedSetting
 from pgwrap.engines.barman.commands import barman
 from pgwrap.engines.barman.envelope import console_messages, read_object, redacted
 from pgwrap.engines.barman.failures import check_ran, is_busy, reason
@@ -207,7 +207,9 @@ def check(request: RestoreRequest, outcome: Outcome) -> tuple[str, ...]:
 def tablespaces(
     cluster: Cluster, backup: Backup, run_as: str | None
 ) -> Generator[tuple[Command, ...], tuple[Outcome, ...], tuple[Tablespace, ...]]:
-    """Ask `show-backup`."""
+    """As the look told them; else ask `show-backup`."""
+    if backup.tablespaces is not None:
+        return backup.tablespaces
     command = barman(
         cluster.engine, "-f", "json", "show-backup", cluster.engine_name, backup.id, run_as=run_as, deadline=_DEADLINE
     )

@@ -7,12 +7,11 @@ from collections.abc import Generator
 from pgwrap.domain.adoption import Adoption
 from pgwrap.domain.checking import Place
 from pgwrap.domain.command import Command, Conversation, Outcome
-from pgwrap.domain.facts import Backup, Observation
+from pgwrap.domain.facts import Backup, Observation, Tablespace
 from pgwrap.domain.handover import Handover
 from pgwrap.domain.model import Cluster, EngineInstance, EngineKind
 from pgwrap.domain.native import NativeFile, Reading
 from pgwrap.domain.plan import ClusterSettings, Step, Trial
-from pgwrap.domain.restoring import Tablespace
 from pgwrap.domain.retention import Forecast
 from pgwrap.engines.history_port import HistorySource, HistoryStanza, Side
 from pgwrap.engines.pgbackrest import commands, observe, postgres

@@ -10,8 +10,7 @@ import re
 from collections.abc import Iterator
 from datetime import datetime
 
-from pgwrap.domain.facts import BackupType
-from pgwrap.domain.restoring import Tablespace
+from pgwrap.domain.facts import BackupType, Tablespace
 from pgwrap.domain.wal import Lsn, is_segment_name
 from pgwrap.errors import OutputNotUnderstood
 from pgwrap.records import dataclass

@@ -12,9 +12,9 @@ from functools import partial
 from typing import Final
 
 from pgwrap.domain.command import Command, Outcome
-from pgwrap.domain.facts import Backup
+from pgwrap.domain.facts import Backup, Tablespace
 from pgwrap.domain.model import Cluster
-from pgwrap.domain.restoring import PlannedSetting, Tablespace
+from pgwrap.domain.restoring import PlannedSetting
 from pgwrap.engines.pgbackrest.commands import configuration_arguments, info_command
 from pgwrap.engines.pgbackrest.failures import raise_for
 from pgwrap.engines.pgbackrest.info import parse_tablespaces

@@ -132,6 +132,15 @@ def test_completion_knows_the_clusters(desk: Desk) -> None:
     assert completed().strip() == ""
 
 
+def test_all_commands_are_there_where_none_is_named(desk: Desk) -> None:
+    """A command that is named is made ready alone; a word that is none is still held against them all."""
+    listed = desk.run("--help").stdout
+    assert [name for name in ("status", "check", "list", "import", "restore") if f"  {name} " not in listed] == []
+    assert "pgwrap restore [OPTIONS]" in desk.run("restore", "--help").stdout
+    unknown = desk.run("restor")
+    assert (unknown.exit_code, "Did you mean 'restore'?" in unknown.stderr) == (2, True)
+
+
 def test_init_refuses_to_overwrite(desk: Desk) -> None:
     """Exit 8 and the file untouched; --force keeps the old one."""
     before = desk.spec.read_text()

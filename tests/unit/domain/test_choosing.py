@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pgwrap.domain.choosing import Choice, Holding, Wanted, choose
+from pgwrap.domain.choosing import Choice, Holding, Wanted, choose, commits_matter
 from pgwrap.domain.facts import Observation, RepositoryState, Severity
 from pgwrap.domain.recovery import CLOCK_TICK, ProofKey, recoverable, stretches
 from pgwrap.domain.restoring import RecoveryTarget, Refusal, RefusalCode
@@ -263,6 +263,43 @@ def test_what_is_promised_is_what_status_promises(build: Build, data: st.DataObj
         others = [one.stopped_at for one in result.candidate.stretch.backups if one.stopped_at is not None]
         surely = [one for one in others if (time - one).total_seconds() >= 1] or [one for one in others if one <= time]
         assert stop == max(surely)
+
+
+@given(data=st.data())
+def test_commits_that_do_not_matter_change_no_answer(build: Build, data: st.DataObject) -> None:
+    """So they need not be read; for a time, and between two ways to the end, they are."""
+    starts = data.draw(st.lists(st.integers(1, 18), min_size=1, max_size=4, unique=True))
+    archived = data.draw(st.sets(st.integers(1, 20), min_size=1))
+    ranges = ranges_of(Segment(Timeline(1), number) for number in archived)
+    backups = tuple(build.backup(start) for start in sorted(starts))
+    observation = build.observation(*backups, archives=(build.archive(*ranges),))
+    held = (holding(observation, build),)
+    target = data.draw(
+        st.sampled_from(
+            (
+                RecoveryTarget(),
+                RecoveryTarget(kind="immediate"),
+                RecoveryTarget(kind="lsn", lsn=Lsn(int(7.5 * build.size))),
+                RecoveryTarget(kind="xid", xid=1007),
+                RecoveryTarget(kind="name", name="before the change"),
+                at(build, 8),
+            )
+        )
+    )
+    wanted = Wanted(backup=data.draw(st.sampled_from((None, backups[0].id))))
+
+    ways = len(stretches(observation))
+    assert commits_matter(held, target) == (target.kind == "time" or (target.kind == "latest" and ways > 1))
+    if not commits_matter(held, target):
+        unread = (replace(held[0], commits={}),)
+        assert told(choose(held, target, wanted, build.at(30))) == told(choose(unread, target, wanted, build.at(30)))
+
+
+def told(result: Choice | tuple[Refusal, ...]) -> object:
+    """All that an answer tells but what was read for it."""
+    if not isinstance(result, Choice):
+        return result
+    return result.candidate.backup, result.candidate.proven, replace(result, candidate=None)  # type: ignore[arg-type]
 
 
 def test_an_engine_that_holds_nothing_is_a_usage_error(build: Build) -> None:

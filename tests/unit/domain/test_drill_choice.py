@@ -46,6 +46,17 @@ def test_latest_takes_the_newest_backup_and_all_wal() -> None:
     assert ("b9", None) == (choice.candidate.backup.id, choice.target)
 
 
+def test_how_far_wal_is_known_to_reach_matters_for_moments_alone() -> None:
+    """Where it does not, no WAL is read for the choice."""
+    known, unknown = (candidate(9, window=timedelta(days=days)) for days in (3, 0))
+    for aim in (Aim.NEWEST, Aim.OLDEST):
+        assert not Wish(aim=aim).is_a_moment
+        read, unread = (chosen(Wish(aim=aim), found=(one,)) for one in (known, unknown))
+        assert (read.candidate.backup, read.target, read.reason) == (unread.candidate.backup, None, unread.reason)
+    assert all(Wish(aim=aim).is_a_moment for aim in (Aim.MIDDLE, Aim.RANDOM))
+    assert Wish(aim=Aim.MOMENT, moment=START).is_a_moment
+
+
 def test_a_moment_takes_the_newest_backup_before_it() -> None:
     """And recovers to that moment."""
     moment = START + timedelta(days=5, hours=7)

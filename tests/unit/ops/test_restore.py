@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from pgwrap.domain.command import Command, Conversation, Outcome
-from pgwrap.domain.facts import ArchiveContents, Backup, Observation
+from pgwrap.domain.facts import ArchiveContents, Backup, Observation, Tablespace
 from pgwrap.domain.model import Cluster, EngineInstance, EngineKind, Fleet, Secret
-from pgwrap.domain.restoring import RefusalCode, Tablespace
+from pgwrap.domain.restoring import RefusalCode
 from pgwrap.domain.wal import Lsn, SegmentRange, Timeline
 from pgwrap.engines.port import ObserveRequest, RestoreJob, RestoreRequest
 from pgwrap.errors import EngineFailed, Refused, UsageError

@@ -59,6 +59,19 @@ def test_what_looks_like_a_password_is_masked(text: str, expected: str) -> None:
     assert Redactor().mask(text) == expected
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("PGPASSWORD", "password", "db_passwd", "passphrase", "repo1-cipher-pass", "repo1-gcs-key-secret"),
+        *("repo1-s3-key", "repo1-s3-token", "repo1-azure-key", "aws_secret_access_key", "azure_sas_token"),
+    ],
+)
+def test_every_name_of_a_secret_is_known(name: str) -> None:
+    """In capitals too."""
+    assert f"{name}={MASK}" == Redactor().mask(f"{name}=hunter2")
+    assert f"{name.upper()}={MASK}" == Redactor().mask(f"{name.upper()}=hunter2")
+
+
 def test_very_short_values_do_not_garble_everything() -> None:
     """A secret of a letter or two is masked by its name alone."""
     assert redactor("a").mask("a cat; password=a") == f"a cat; password={MASK}"

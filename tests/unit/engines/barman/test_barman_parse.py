@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from pgwrap.domain.facts import ReplicationSlot
+from pgwrap.domain.facts import ReplicationSlot, Tablespace
 from pgwrap.domain.wal import Lsn, SegmentRange, Timeline
 from pgwrap.engines.barman.parse import (
     parse_diagnosis,
@@ -48,6 +48,33 @@ def test_a_diagnosis_gives_aware_utc_times_and_positions(recording: Recording, v
         assert backup.begin_lsn is not None
         assert backup.end_lsn is not None
         assert backup.begin_lsn < backup.end_lsn
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_diagnosis_tells_each_backups_tablespaces(recording: Recording, version: str) -> None:
+    """The server of the recordings has one."""
+    backups = parse_diagnosis(recording(f"{version}/30_diagnose_raw.out")).servers[0].backups
+    number = 16387 if version == "3.20.1" else 16391
+
+    assert {(Tablespace(name="ts1", oid=number, location="/srv/lab/ts1"),)} == {one.tablespaces for one in backups}
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ({"tablespaces": None}, ()),
+        ({}, None),
+        ({"tablespaces": [["a", 16387, "/a"], ["b", "16388", "/b"]]}, None),
+        ({"tablespaces": [["a", 16387]]}, None),
+        ({"tablespaces": "[('a', 16387, '/a')]"}, None),
+        ({"tablespaces": [{"name": "a", "oid": 16387, "location": "/a"}]}, None),
+    ],
+)
+def test_tablespaces_that_are_not_all_told_are_not_known(said: dict[str, object], expected: object) -> None:
+    """Barman's null is none; whatever else is not its list of three says nothing, so that a restore asks."""
+    text = json.dumps({"global": {}, "servers": {"s": {"backups": {"1": {"status": "DONE"} | said}}}})
+
+    assert expected == parse_diagnosis(text).servers[0].backups[0].tablespaces
 
 
 def test_the_status_of_a_server_is_read(recording: Recording) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pgwrap.domain.command import Outcome
-from pgwrap.domain.facts import Backup
+from pgwrap.domain.facts import Backup, Tablespace
 from pgwrap.domain.model import BackupPolicy, Cluster
 from pgwrap.domain.restoring import PlacedTablespace, RecoveryTarget
 from pgwrap.domain.wal import Lsn, Timeline
@@ -201,3 +201,12 @@ def test_tablespaces_are_asked_of_the_backup(cluster: Clusters, version: str) ->
     other = Replay({question: (0, said.replace(identifier.encode(), b"20200101T000000"), b"")})
     with pytest.raises(OutputNotUnderstood):
         other.hold(Barman().tablespaces(cluster("billing"), backup, "barman"))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("there", [(), (Tablespace(name="t", oid=16387, location="/srv/t"),)])
+def test_tablespaces_that_the_look_told_are_not_asked_for(cluster: Clusters, there: tuple[Tablespace, ...]) -> None:
+    """None of them is an answer as well."""
+    backup = replace(BACKUP, tablespaces=there)
+    world = Replay({})
+    assert world.hold(Barman().tablespaces(cluster("billing"), backup, "barman")) == there  # type: ignore[arg-type]
+    assert world.rounds == []
