@@ -10,8 +10,8 @@ from pgwrap.records import dataclass
 
 if TYPE_CHECKING:
     from pgwrap.domain.command import Command, Conversation, Outcome
+    from pgwrap.domain.facts import Tablespace
     from pgwrap.domain.model import Cluster, Secret
-    from pgwrap.domain.restoring import Tablespace
     from pgwrap.domain.wal import Timeline
     from pgwrap.domain.wal_file import WalFile
     from pgwrap.engines.port import CopyRequest, EngineVersion

@@ -12,9 +12,8 @@ from typing import Final
 from pgwrap.domain.carrying import Carrying
 from pgwrap.domain.command import Command
 from pgwrap.domain.control_file import ControlFile, read_control_file
-from pgwrap.domain.facts import Backup
+from pgwrap.domain.facts import Backup, Tablespace
 from pgwrap.domain.plan import WriteFile
-from pgwrap.domain.restoring import Tablespace
 from pgwrap.engines.port import Arrived
 from pgwrap.errors import EngineFailed, Refused
 from pgwrap.ops.carry_sides import Sides

@@ -12,8 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Final, TypeVar, cast
 
-from pgwrap.domain.facts import Backup, EngineName
-from pgwrap.domain.restoring import Tablespace
+from pgwrap.domain.facts import Backup, EngineName, Tablespace
 from pgwrap.domain.wal import Lsn, Timeline, is_segment_name
 from pgwrap.records import dataclass
 

@@ -15,10 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pgwrap.domain.command import Outcome
-from pgwrap.domain.facts import Backup
+from pgwrap.domain.facts import Backup, Tablespace
 from pgwrap.domain.model import Cluster, EngineInstance, EngineKind
 from pgwrap.domain.native import NativeFile
-from pgwrap.domain.restoring import Tablespace
 from pgwrap.domain.wal import DEFAULT_SEGMENT_SIZE, Lsn, Timeline
 from pgwrap.engines.barman.backup_info import info_path, info_text, version_number
 from pgwrap.engines.barman.backups import postgres_version

@@ -7,9 +7,8 @@ import json
 import pytest
 
 from pgwrap.domain.command import Command, Outcome
-from pgwrap.domain.facts import Backup
+from pgwrap.domain.facts import Backup, Tablespace
 from pgwrap.domain.model import Cluster, EngineInstance, EngineKind
-from pgwrap.domain.restoring import Tablespace
 from pgwrap.engines.barman.outgoing import BarmanSource, parse_wal_files
 from pgwrap.engines.port import CopyRequest, EngineVersion
 from pgwrap.errors import EngineFailed, EngineUnsupported

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pgwrap.domain.facts import Backup
-from pgwrap.domain.restoring import Tablespace
+from pgwrap.domain.facts import Backup, Tablespace
 from pgwrap.domain.wal import Lsn, Timeline
 from pgwrap.engines.pgbackrest.carried import Carried, annotations_for, provenance
 
