@@ -106,7 +106,7 @@ def plan(
         from pgwrap.present.migration_plan import plan_json, plan_text
 
         _draft_if_missing(run_, cluster, to)
-        with _ground(run_, cluster, Options(directory=_absolute(directory), bases=bases)) as ground:
+        with _ground(run_, cluster, Options(directory=_absolute(directory), bases=_bases(bases))) as ground:
             found = plan_migration(ground, history=not without_history)
             run_.answer(plan_json(found, run_.now) if output is Output.JSON else plan_text(found))
             raise typer.Exit(0 if found.ready else 1)
@@ -156,7 +156,7 @@ def run(
 
         options = Options(
             directory=_absolute(directory),
-            bases=bases,
+            bases=_bases(bases),
             leave=tuple(leave or ()),
             deadline=timeout,
             patience=wal_patience,
@@ -413,6 +413,14 @@ def _answer(run_: Session, migrations: tuple[Migration, ...]) -> None:
         run_.answer(migrations_json(migrations, run_.now))
     else:
         run_.answer(migrations_text(migrations))
+
+
+def _bases(text: str) -> str:
+    """Refused before anything is looked at when it says nothing."""
+    from pgwrap.ops.migration_carry import bases_of
+
+    bases_of(text)
+    return text
 
 
 def _absolute(directory: str | None) -> str | None:

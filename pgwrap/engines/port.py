@@ -524,6 +524,8 @@ class IncomingRequest:
 
     cluster: Cluster
     version: EngineVersion
+    planned: bool = False
+    """Whether it is not configured yet, so that only the spec can tell where things will lie."""
     run_as: str | None = None
     environment: tuple[tuple[str, str], ...] = ()
     deadline: float = 86400.0

@@ -50,6 +50,8 @@ class CarryOptions:
     """Seconds for each question to an engine."""
     deadline: float = 604800.0
     """Seconds for each command that copies."""
+    planned: bool = False
+    """Whether the target may be not configured yet: enough for a plan."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +92,8 @@ def find_sides(
     users = world.user_for(source) or tools.user, world.user_for(target) or tools.user
     _check_users(source, target, users, tools.user)
     seen = observed(fleet, (source, target), world, options.look)
-    for cluster in (source, target):
+    planned = options.planned and not seen[target.name].read
+    for cluster in (source,) if planned else (source, target):
         must_be_read(cluster, seen[cluster.name])
     repository = _repository(source, options.repository)
     archive = _archive(source, seen[source.name], repository)
@@ -101,6 +104,7 @@ def find_sides(
         run_as=users[1],
         environment=environment,
         deadline=options.deadline,
+        planned=planned,
     )
     leaving = OutgoingRequest(
         cluster=source,

@@ -15,7 +15,7 @@ from pgwrap.domain.facts import EngineName
 from pgwrap.domain.migration import Migration, MigrationStep, StepName, order
 from pgwrap.domain.model import Cluster, EngineKind, Fleet
 from pgwrap.errors import Refused, UsageError
-from pgwrap.ops.migration_carry import carry
+from pgwrap.ops.migration_carry import carry, plan_carry
 from pgwrap.ops.migration_feed import feed_both
 from pgwrap.ops.migration_ground import Ground
 from pgwrap.ops.migration_memory import keep_migration, migrations_of
@@ -98,7 +98,7 @@ def begin(ground: Ground, *, history: bool) -> Migration:
     if known is not None and known.moving:
         return replace(known, state="running")
     now = ground.tools.clock()
-    return Migration(
+    fresh = Migration(
         id=f"{now:%Y%m%dT%H%M%S}-{ground.tools.token}",
         cluster=ground.new.name,
         source=ground.old.name,
@@ -109,6 +109,20 @@ def begin(ground: Ground, *, history: bool) -> Migration:
         bases=ground.options.bases,
         steps=tuple(MigrationStep(name=name) for name in order(engine_name(ground.new), history=history)),
     )
+    if history:
+        _require_carriable(ground, fresh)
+    return fresh
+
+
+def _require_carriable(ground: Ground, migration: Migration) -> None:
+    """Refused, before anything is touched, where something stands against the carrying."""
+    refusals = plan_carry(ground, migration).refusals
+    if refusals:
+        raise Refused(
+            "; ".join(refusals),
+            hint=f"see `pgwrap migrate plan {ground.new.name}`; or leave the old backups: --without-history",
+            cluster=ground.new.name,
+        )
 
 
 def run(ground: Ground, migration: Migration, until: StepName) -> Migration:

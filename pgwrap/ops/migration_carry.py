@@ -56,7 +56,10 @@ def _into_barman(ground: Ground, migration: Migration, fleet: Fleet, old: Cluste
     own = ground.tools
     tools = into_barman.CarryTools(scratch=own.scratch, store=ground.store, token=own.token, user=own.user, say=own.say)
     options = into_barman.CarryOptions(
-        bases=bases_of(migration.bases), directory=ground.options.directory, deadline=ground.options.deadline
+        bases=bases_of(migration.bases),
+        directory=ground.options.directory,
+        deadline=ground.options.deadline,
+        planned=not migration.is_done(StepName.PREPARE),
     )
     prepared = into_barman.plan_into_barman(fleet, old, new, ground.world, tools, options)
     return _Way(plan=prepared.plan, go=partial(into_barman.carry_into_barman, prepared, partial(_report, ground)))

@@ -24,7 +24,7 @@ from pgwrap.engines.barman.envelope import messages_of, read_object
 from pgwrap.engines.barman.failures import check_ran, is_busy, reason
 from pgwrap.engines.barman.records import Record
 from pgwrap.engines.barman.trial import INCLUDE, copies
-from pgwrap.engines.barman.words import owner
+from pgwrap.engines.barman.words import backup_directory, owner
 from pgwrap.engines.port import Arrived, Incoming, IncomingRequest, Reception
 from pgwrap.errors import Busy, EngineFailed, EngineUnsupported, OutputNotUnderstood
 from pgwrap.records import dataclass
@@ -147,6 +147,8 @@ class BarmanIncoming:
 def incoming(request: IncomingRequest) -> Generator[tuple[Command, ...], tuple[Outcome, ...], Incoming]:
     """Ask `show-servers`, which tells the server's settings as they are in the end; its answer may hold passwords."""
     cluster = request.cluster
+    if request.planned:
+        return _planned(request)
     command = barman(
         cluster.engine, "-f", "json", "show-servers", cluster.engine_name, run_as=request.run_as, deadline=_LOOK
     )
@@ -170,6 +172,20 @@ def incoming(request: IncomingRequest) -> Generator[tuple[Command, ...], tuple[O
         compresses=settings.text("compression") is not None,
         plain=not any(settings.text(key) for key in _DONE_WITH_WAL),
         system_identifier=settings.text("postgres_systemid") or settings.text("streaming_systemid"),
+    )
+
+
+def _planned(request: IncomingRequest) -> Incoming:
+    """Where things will lie by the spec's words; for a plan alone."""
+    server = backup_directory(request.cluster)
+    return BarmanIncoming(
+        request=request,
+        server=server,
+        bases=f"{server}/base",
+        wals=f"{server}/wals",
+        compresses=request.cluster.wal.compression not in (None, "none"),
+        plain=False,
+        system_identifier=None,
     )
 
 
