@@ -562,12 +562,12 @@ class Engine(Protocol):
     def restore(self, request: RestoreRequest) -> RestoreJob:
         """How to restore a backup; raises EngineUnsupported for what this version cannot."""
 
-    def copy(self, request: CopyRequest) -> Conversation[CopyJob]:
-        """How to restore a backup into a private place, its WAL up to the newest; raises EngineUnsupported where this
-        cannot be done here, and as the engine's other commands do."""
-
     def history_source(self) -> HistorySource:
         """How a history is carried out of it; EngineUnsupported where it is done another way."""
 
     def history_stanza(self, cluster: Cluster, side: Side) -> HistoryStanza:
         """Where a history is carried to; EngineUnsupported where none can be carried there from here."""
+
+    def copy(self, request: CopyRequest) -> Conversation[CopyJob]:
+        """How to restore a backup into a private place, its WAL up to the newest; raises EngineUnsupported where this
+        cannot be done here, and as the engine's other commands do."""

@@ -229,12 +229,6 @@ class Barman:
 
         return restore_job(request)
 
-    def copy(self, request: CopyRequest) -> Conversation[CopyJob]:
-        """See copy.py."""
-        from pgwrap.engines.barman.copy import copy  # noqa: PLC0415 - for drills alone
-
-        return copy(request)
-
     def history_source(self) -> HistorySource:
         """See outgoing.py."""
         from pgwrap.engines.barman.outgoing import BarmanSource  # noqa: PLC0415 - for `migrate` alone
@@ -244,3 +238,9 @@ class Barman:
     def history_stanza(self, cluster: Cluster, side: Side) -> HistoryStanza:  # noqa: ARG002 - the port's
         """Barman keeps what is carried over among its own backups."""
         raise EngineUnsupported("Barman has no stanza beside a server's own", cluster=cluster.name)
+
+    def copy(self, request: CopyRequest) -> Conversation[CopyJob]:
+        """See copy.py."""
+        from pgwrap.engines.barman.copy import copy  # noqa: PLC0415 - for drills alone
+
+        return copy(request)

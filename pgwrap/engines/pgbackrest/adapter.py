@@ -251,10 +251,6 @@ class PgBackRest:
 
         return restore.restore(request)
 
-    def copy(self, request: CopyRequest) -> Conversation[CopyJob]:
-        """See copy.py."""
-        return _copy(request)
-
     def history_source(self) -> HistorySource:
         """A backup of pgBackRest's goes out file by file, not by way of a copy that ran."""
         raise EngineUnsupported("pgBackRest's backups need no recovery to be carried over")
@@ -264,6 +260,10 @@ class PgBackRest:
         from pgwrap.engines.pgbackrest.incoming import incoming  # noqa: PLC0415 - for `migrate` alone
 
         return incoming(cluster, side)
+
+    def copy(self, request: CopyRequest) -> Conversation[CopyJob]:
+        """See copy.py."""
+        return _copy(request)
 
 
 def _version(
