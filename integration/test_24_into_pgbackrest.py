@@ -79,7 +79,7 @@ class Past:
     def words(self, what: str, *more: str) -> tuple[str, ...]:
         """What to type."""
         place = str(self.made.room.directory("carry"))
-        return (sys.executable, "-m", "integration.lab.carrying", what, OLD, NEW, place, *more)
+        return (sys.executable, "-m", "integration.lab.crossing", what, OLD, NEW, place, *more)
 
     def environment(self) -> dict[str, str]:
         """With what around it."""

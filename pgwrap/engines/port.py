@@ -729,10 +729,6 @@ class Engine(Protocol):
     def restore(self, request: RestoreRequest) -> RestoreJob:
         """How to restore a backup; raises EngineUnsupported for what this version cannot."""
 
-    def copy(self, request: CopyRequest) -> Conversation[CopyJob]:
-        """How to restore a backup into a private place, its WAL up to the newest; raises EngineUnsupported where this
-        cannot be done here, and as the engine's other commands do."""
-
     def history_source(self) -> HistorySource:
         """How a history is carried out of it; EngineUnsupported where it is done another way."""
 
@@ -745,3 +741,7 @@ class Engine(Protocol):
     def incoming(self, request: IncomingRequest) -> Conversation[Incoming]:
         """How another engine's history is taken in, which the server's own settings decide; raises EngineUnsupported
         where it is taken in another way, and as the engine's other commands do."""
+
+    def copy(self, request: CopyRequest) -> Conversation[CopyJob]:
+        """How to restore a backup into a private place, its WAL up to the newest; raises EngineUnsupported where this
+        cannot be done here, and as the engine's other commands do."""

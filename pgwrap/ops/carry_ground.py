@@ -44,6 +44,8 @@ class CarryOptions:
     """How many WAL files are on their way at a time; None: as the target's spec says, else a few."""
     until: Segment | None = None
     """For the WAL alone: carry none behind this segment."""
+    planned: bool = False
+    """Whether the target may be not configured yet: enough for a plan."""
     deadline: float = 86400.0
     look_deadline: float = 60.0
     progress: Callable[[CarryProgress], None] = lambda _: None
@@ -92,6 +94,8 @@ class Crossing:
 
     def holdings(self) -> Holdings:
         """What the target has of it; raises what pgBackRest's failures raise."""
+        if self.options.planned and self.world.files.access(self.target.engine.config) is None:
+            return Holdings()
         return self.world.converse(self.stanza.holdings(self.source, self.system))
 
     def room_for(self, backup: Backup) -> int:

@@ -44,6 +44,7 @@ def _into_pgbackrest(ground: Ground, migration: Migration, fleet: Fleet, old: Cl
     options = into_pgbackrest.CarryOptions(
         bases=bases_of(migration.bases),
         directory=ground.options.directory,
+        planned=not migration.is_done(StepName.PREPARE),
         deadline=ground.options.deadline,
         progress=partial(_report, ground),
     )

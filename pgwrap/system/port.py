@@ -258,6 +258,37 @@ class ScratchPlace:
     """A directory for generated configuration, which the user reads and does not own."""
 
 
+class WalSpool(Protocol):
+    """The door to WAL files that are unpacked, one by one, into a private directory, to be read there by an engine."""
+
+    def prepare(self, place: ScratchPlace) -> str:
+        """The directory for them in a scratch place: everybody may look for a name in it, nobody else write."""
+
+    def head(self, path: str, count: int) -> bytes:
+        """The first bytes of a file; UsageError when it cannot be read."""
+
+    def unpack(self, file: PackedFile, target: str, owner: str | None) -> int:
+        """Unpack what needs no program (none, gzip, bzip2, xz) into a new file that `owner` alone reads; its size.
+
+        UsageError when it cannot be: damaged, larger than its limit, or no room.
+        """
+
+    def put(self, content: bytes, target: str, owner: str | None) -> None:
+        """Write a new file that `owner` alone reads; UsageError when it cannot be."""
+
+    def discard(self, path: str) -> None:
+        """Remove a file of the directory; nothing happens when it is gone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackedFile:
+    """A file, how it is packed, and the bytes that it may have at most once it is unpacked."""
+
+    path: str
+    packing: str
+    limit: int
+
+
 class Scratch(Protocol):
     """The door to scratch directories and the processes in them."""
 
@@ -296,37 +327,6 @@ class Scratch(Protocol):
 
     def hold(self, claim: ScratchClaim) -> None:
         """Make the directory of a claim with nothing in it, marked and locked for as long as this process lives."""
-
-
-class WalSpool(Protocol):
-    """The door to WAL files that are unpacked, one by one, into a private directory, to be read there by an engine."""
-
-    def prepare(self, place: ScratchPlace) -> str:
-        """The directory for them in a scratch place: everybody may look for a name in it, nobody else write."""
-
-    def head(self, path: str, count: int) -> bytes:
-        """The first bytes of a file; UsageError when it cannot be read."""
-
-    def unpack(self, file: PackedFile, target: str, owner: str | None) -> int:
-        """Unpack what needs no program (none, gzip, bzip2, xz) into a new file that `owner` alone reads; its size.
-
-        UsageError when it cannot be: damaged, larger than its limit, or no room.
-        """
-
-    def put(self, content: bytes, target: str, owner: str | None) -> None:
-        """Write a new file that `owner` alone reads; UsageError when it cannot be."""
-
-    def discard(self, path: str) -> None:
-        """Remove a file of the directory; nothing happens when it is gone."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PackedFile:
-    """A file, how it is packed, and the bytes that it may have at most once it is unpacked."""
-
-    path: str
-    packing: str
-    limit: int
 
 
 class Store(Protocol):

@@ -239,12 +239,6 @@ class Barman:
 
         return restore_job(request)
 
-    def copy(self, request: CopyRequest) -> Conversation[CopyJob]:
-        """See copy.py."""
-        from pgwrap.engines.barman.copy import copy  # noqa: PLC0415 - for drills alone
-
-        return copy(request)
-
     def history_source(self) -> HistorySource:
         """See outgoing.py."""
         from pgwrap.engines.barman.outgoing import BarmanSource  # noqa: PLC0415 - for `migrate` alone
@@ -265,3 +259,9 @@ class Barman:
         from pgwrap.engines.barman.incoming import incoming  # noqa: PLC0415 - for `migrate` alone
 
         return incoming(request)
+
+    def copy(self, request: CopyRequest) -> Conversation[CopyJob]:
+        """See copy.py."""
+        from pgwrap.engines.barman.copy import copy  # noqa: PLC0415 - for drills alone
+
+        return copy(request)

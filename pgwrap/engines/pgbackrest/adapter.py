@@ -259,10 +259,6 @@ class PgBackRest:
 
         return restore.restore(request)
 
-    def copy(self, request: CopyRequest) -> Conversation[CopyJob]:
-        """See copy.py."""
-        return _copy(request)
-
     def history_source(self) -> HistorySource:
         """A backup of pgBackRest's goes out file by file, not by way of a copy that ran."""
         raise EngineUnsupported("pgBackRest's backups need no recovery to be carried over")
@@ -283,6 +279,10 @@ class PgBackRest:
         """pgBackRest takes in nothing but what it backed up itself."""
         message = "pgBackRest's catalog takes no foreign backups: a history is backed up into a stanza of its own"
         raise EngineUnsupported(message, cluster=request.cluster.name)
+
+    def copy(self, request: CopyRequest) -> Conversation[CopyJob]:
+        """See copy.py."""
+        return _copy(request)
 
 
 def _version(

@@ -1,4 +1,4 @@
-"""Carries a history from Barman into pgBackRest as a command: `python -m integration.lab.carrying WHAT OLD NEW PLACE`.
+"""Carries a history from Barman into pgBackRest as a command: `python -m integration.lab.crossing WHAT OLD NEW PLACE`.
 
 WHAT is `plan`, `carry` or `wal`, the last one with the name of a segment after PLACE. It prints what came of it, as
 JSON; PGWRAP_CONFIG names the spec, and KILLED_AT the number of the effect before which it is to die.
