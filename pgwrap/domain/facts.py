@@ -118,7 +118,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportedFrom:
-    """The backup in another engine that this one was carried from."""
+    """The backup in another engine that this one was carried from; its times, positions and WAL are that one's."""
 
     engine: EngineName
     id: str
@@ -157,7 +157,8 @@ class Backup:
     repository: str | None
     """The spec's name of the repository (`repoN` where the spec does not know it)."""
     archive: str | None = None
-    """The WAL archive that belongs to it: pgBackRest's "17-2"; None for Barman."""
+    """The WAL archive that belongs to it: pgBackRest's "17-2", in the stanza of a carried history "STANZA/17-2", so
+    that repository and archive name one place; None for Barman."""
     name: str | None = None
     type: BackupType
     state: BackupState
@@ -196,10 +197,13 @@ class ArchiveContents:
 
     repository: str | None
     archive: str | None
+    """Named as in `Backup`."""
+    engine_name: str | None = None
+    """The stanza it is in, where that is not the observation's own."""
     system_identifier: str | None = None
     postgres_version: str | None = None
     current: bool = True
-    """Whether this is where the cluster archives now (not a version that was upgraded from)."""
+    """Whether this is where the cluster archives now (not a version that was upgraded from, nor carried history)."""
     segment_size: int | None = None
     minimum: str | None = None
     maximum: str | None = None

@@ -26,7 +26,7 @@ def _gap(hole: SegmentRange, archive: ArchiveContents, size: int, observation: O
         repository=archive.repository,
         archive=archive.archive,
         engine=observation.engine,
-        engine_name=observation.engine_name,
+        engine_name=archive.engine_name or observation.engine_name,
         timeline=hole.timeline,
         from_=Segment(hole.timeline, hole.first).name(size),
         to=Segment(hole.timeline, hole.last).name(size),

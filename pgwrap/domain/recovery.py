@@ -175,7 +175,7 @@ def _stretch(
     timeline = run[-1].timeline
     return Stretch(
         engine=observation.engine,
-        engine_name=observation.engine_name,
+        engine_name=archive.engine_name or observation.engine_name,
         repository=archive.repository,
         archive=archive.archive,
         system_identifier=(archive.system_identifier if continues else None) or backups[0].system_identifier,

@@ -48,6 +48,10 @@ class BackupFate:
     """From when on it goes though nothing else happens; None: time alone does not let it go, or it goes now."""
     event: str | None
     """What lets it go, where that is not time alone."""
+    engine_name: str | None = None
+    """Under which name its engine keeps it, where that is not the forecast's: that of a carried history."""
+    enforced_by: str | None = None
+    """Who lets it go, where that is not who applies the policy to the others."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -249,6 +253,16 @@ def compared(forecast: Forecast, announced: Announced | None) -> RepositoryExpir
         engine_backups=None if announced is None else tuple(sorted(announced.backups)),
         more=more,
         less=less,
+    )
+
+
+def announced_together(parts: Iterable[Announced]) -> Announced:
+    """What several dry runs of one repository say."""
+    known = tuple(parts)
+    return Announced(
+        backups=frozenset(id_ for one in known for id_ in one.backups),
+        wal=tuple(run for one in known for run in one.wal),
+        whole_archives=frozenset(name for one in known for name in one.whole_archives),
     )
 
 
@@ -531,7 +545,7 @@ def next_step(forecasts: Iterable[Forecast]) -> str | None:
     known = tuple(forecasts)
     now = [(forecast, fate) for forecast in known for fate in forecast.going()]
     if now:
-        who = now[0][0].enforced_by or "the next expiry"
+        who = now[0][1].enforced_by or now[0][0].enforced_by or "the next expiry"
         return f"{_named([fate.id for _, fate in now])} at the next run of {who}"
     dated = [(fate.expires, fate.id) for forecast in known for fate in forecast.backups if fate.expires is not None]
     if dated:

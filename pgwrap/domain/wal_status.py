@@ -88,7 +88,7 @@ def _row(
         repository=archive.repository,
         archive=archive.archive,
         engine=observation.engine,
-        engine_name=observation.engine_name,
+        engine_name=archive.engine_name or observation.engine_name,
         system_identifier=archive.system_identifier,
         timeline=timeline,
         min=first,

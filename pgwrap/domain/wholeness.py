@@ -70,7 +70,16 @@ def _by_wal(backup: Backup, shelf: Shelf | None) -> Assessment:
         return Assessment(restorable=False, reason=reason)
     if shelf.holds(needed):
         return Assessment(restorable=True)
-    return Assessment(restorable=False, reason=f"WAL it needs is not in the archive: {_missing_text(needed, shelf)}")
+    reason = f"WAL it needs is not in the archive: {_missing_text(needed, shelf)}"
+    return Assessment(restorable=False, reason=reason + (_OWN_WAL if _holds_own_wal(backup) else ""))
+
+
+_OWN_WAL = "; the set itself holds what makes it consistent, so that it can be restored by hand to there (--type=none)"
+
+
+def _holds_own_wal(backup: Backup) -> bool:
+    """Whether it was carried into pgBackRest: stored offline, with its WAL, once it had become consistent."""
+    return backup.imported_from is not None and backup.engine == "pgbackrest"
 
 
 def _missing_text(needed: NeededWal, shelf: Shelf) -> str:

@@ -12,7 +12,15 @@ from datetime import datetime
 from pgwrap.domain.facts import Observation
 from pgwrap.domain.model import Cluster, Fleet
 from pgwrap.domain.objectives import FULL_TYPES
-from pgwrap.domain.retention import Announced, ClusterExpiry, FleetExpiry, Forecast, compared, plural
+from pgwrap.domain.retention import (
+    Announced,
+    ClusterExpiry,
+    FleetExpiry,
+    Forecast,
+    announced_together,
+    compared,
+    plural,
+)
 from pgwrap.engines.port import ExpiryJob, ExpiryRequest
 from pgwrap.errors import EngineFailed, PgwrapError, Refused
 from pgwrap.ops.foretelling import forecast, version_of
@@ -74,10 +82,7 @@ class _Expiring:
         self._be_read(self.observation)
         forecasts = self._forecasts(self.observation)
         job = self._job(forecasts)
-        said = {
-            rehearsal.repository: rehearsal.read(self.world.runner.run(rehearsal.command))
-            for rehearsal in job.rehearsals
-        }
+        said = self._said(job)
         plan = self._plan(forecasts, job, said)
         if not self.options.delete or not job.steps:
             return plan
@@ -89,6 +94,14 @@ class _Expiring:
             self.say(f"{self.cluster.name}: {step.command.quoted()}")
             step.check(self.world.runner.run(step.command))
         return self._done(plan, forecasts)
+
+    def _said(self, job: ExpiryJob) -> dict[str | None, Announced]:
+        """What the engine's dry runs say of each repository."""
+        parts: dict[str | None, list[Announced]] = {}
+        for rehearsal in job.rehearsals:
+            outcome = self.world.runner.run(rehearsal.command)
+            parts.setdefault(rehearsal.repository, []).append(rehearsal.read(outcome))
+        return {repository: announced_together(several) for repository, several in parts.items()}
 
     def _be_read(self, observation: Observation) -> None:
         if observation.read:

@@ -10,6 +10,9 @@ from pgwrap.domain.amounts import NOT_KNOWN, age, duration, moment, size
 from pgwrap.domain.facts import Archiver, Backup, ClusterStatus, PostgresView, RunningOperation
 from pgwrap.records import dataclass
 
+_ORIGIN = "carried-"
+"""How annotations begin that say what a carried backup was: it is told as that already."""
+
 Row: TypeAlias = tuple[str, ...]
 
 
@@ -157,7 +160,7 @@ def _remarks(backup: Backup, now: datetime) -> list[str]:
         f"from {origin.engine} {origin.id}" if origin else "": origin is not None,
         f"running for {age(backup.started_at, now)}": backup.state == "running",
         f"error: {backup.error}": bool(backup.error),
-        **{f"{key}: {value}": True for key, value in backup.annotations},
+        **{f"{key}: {value}": origin is None or not key.startswith(_ORIGIN) for key, value in backup.annotations},
     }
     return [text for text, applies in remarks.items() if applies]
 

@@ -59,7 +59,7 @@ def assess(  # noqa: PLR0913 - everything that is known of a cluster meets here,
         engine_name=observation.engine_name,
         severity=_severity(findings, evidence),
         read=observation.read,
-        sources=(_source(observation),),
+        sources=tuple(_sources(observation)),
         findings=findings,
         postgres=postgres,
         running=observation.running,
@@ -166,7 +166,10 @@ def _severity(findings: tuple[Finding, ...], evidence: Evidence) -> Severity:
     )
 
 
-def _source(observation: Observation) -> Source:
-    return Source(
-        engine=observation.engine, engine_version=observation.engine_version, engine_name=observation.engine_name
-    )
+def _sources(observation: Observation) -> Iterator[Source]:
+    """The engine's name for the cluster, then that of what was carried over to it."""
+    engine, version, own = observation.engine, observation.engine_version, observation.engine_name
+    yield Source(engine=engine, engine_version=version, engine_name=own)
+    for name in dict.fromkeys(backup.engine_name for backup in observation.backups):
+        if name != own:
+            yield Source(engine=engine, engine_version=version, engine_name=name, role="history")

@@ -208,11 +208,14 @@ def _kept(retention: BackupRetention | None) -> bool:
 
 
 def _offline(evidence: Evidence) -> Iterator[Finding]:
-    """Barman has no offline backups; one without WAL names is one whose details it did not tell."""
+    """Barman has no offline backups; one without WAL names is one whose details it did not tell.
+
+    One that was carried over is stored offline, and was none.
+    """
     done = evidence.done()
     newest = newest_done(done)
     for backup in done:
-        if backup.wal_start is not None or evidence.observation.engine != "pgbackrest":
+        if backup.wal_start is not None or backup.imported_from is not None or backup.engine != "pgbackrest":
             continue
         yield Finding(
             code=FindingCode.OFFLINE_BACKUP_WITHOUT_WAL,

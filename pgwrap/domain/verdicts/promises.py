@@ -114,7 +114,9 @@ def _not_enforced(evidence: Evidence) -> Iterator[Finding]:
     if evidence.observation.running:
         return
     for repository, policy in _policies(evidence).items():
-        overdue = _overdue(_fulls(evidence, repository), policy, evidence)
+        yield from _carried_overdue(evidence, repository, policy)
+        own = tuple(backup for backup in _fulls(evidence, repository) if not _is_carried(backup, evidence))
+        overdue = _overdue(own, policy, evidence)
         if overdue:
             oldest = overdue[0]
             yield Finding(
@@ -125,6 +127,32 @@ def _not_enforced(evidence: Evidence) -> Iterator[Finding]:
                 hint=words.native(evidence.cluster, pgbackrest=("expire", "--dry-run"), barman=("cron",)),
                 repository=repository,
             )
+
+
+def _is_carried(backup: Backup, evidence: Evidence) -> bool:
+    return backup.engine_name != evidence.observation.engine_name
+
+
+def _carried_overdue(evidence: Evidence, repository: str | None, policy: RetentionPolicy) -> Iterator[Finding]:
+    """What was carried over goes when somebody says so; the forecast tells which of it may."""
+    overdue = tuple(
+        backup
+        for backup in evidence.done()
+        if backup.repository == repository
+        and _is_carried(backup, evidence)
+        and backup.retention is not None
+        and backup.retention.kept is False
+    )
+    if overdue:
+        ended = words.moment(overdue[0].stopped_at)
+        yield Finding(
+            code=FindingCode.RETENTION_NOT_ENFORCED,
+            severity=Severity.WARNING,
+            message=f"{len(overdue)} carried backups are past the policy ({described(policy)}), "
+            f"the oldest {overdue[0].id} of {ended}; the engine itself never deletes them",
+            hint=f"pgwrap expire {evidence.cluster.name} --yes",
+            repository=repository,
+        )
 
 
 def _overdue(fulls: tuple[Backup, ...], policy: RetentionPolicy, evidence: Evidence) -> tuple[Backup, ...]:

@@ -14,7 +14,7 @@ from pgwrap.domain.native import NativeFile, Reading
 from pgwrap.domain.plan import ClusterSettings, Step, Trial
 from pgwrap.domain.retention import Forecast
 from pgwrap.engines.history_port import HistorySource, HistoryStanza, Side
-from pgwrap.engines.pgbackrest import commands, observe, postgres
+from pgwrap.engines.pgbackrest import commands, history, observe, postgres
 from pgwrap.engines.pgbackrest.failures import raise_for
 from pgwrap.engines.pgbackrest.output import version_from
 from pgwrap.engines.port import (
@@ -184,16 +184,20 @@ class PgBackRest:
         self,
         cluster: Cluster,
         repository: str | None,
-        archive: str | None,  # noqa: ARG002 - pgBackRest finds the archive from the data directory itself
+        archive: str | None,
         segment: str,
         directory: str,
         run_as: str | None,
     ) -> Command | None:
-        """A command that puts the segment into `directory`; None where the data directory is on another host."""
+        """A command that puts the segment into `directory`; None where the data directory is on another host.
+
+        Which archive of a stanza, pgBackRest finds out from the data directory itself.
+        """
         if cluster.postgres.ssh is not None:
             return None
         keys = {known.name: key for key, known in cluster.keyed_repositories()}
-        return postgres.fetch_wal(cluster, keys.get(repository or ""), segment, directory, run_as)
+        stanza = history.of_archive(cluster, archive)
+        return postgres.fetch_wal(stanza, keys.get(repository or ""), segment, directory, run_as)
 
     def forecast(self, request: ForecastRequest) -> tuple[Forecast, ...]:
         """See forecast.py and, for the rules, expiry.py."""

@@ -12,6 +12,7 @@ from pgwrap.domain.command import Command
 from pgwrap.domain.model import Cluster
 from pgwrap.engines.pgbackrest.commands import configuration_arguments
 from pgwrap.engines.pgbackrest.failures import raise_for
+from pgwrap.engines.pgbackrest.history import is_history, of_backup
 from pgwrap.engines.port import CopyJob, CopyRequest
 
 _SET_ASIDE = (
@@ -33,7 +34,7 @@ def copy(request: CopyRequest) -> CopyJob:
     program = (
         cluster.engine.command,
         *configuration_arguments(cluster.engine),
-        f"--stanza={cluster.engine_name}",
+        f"--stanza={of_backup(cluster, request.backup).engine_name}",
         *_places(request),
     )
     spool = f"--spool-path={request.spool}"
@@ -68,7 +69,7 @@ def _places(request: CopyRequest) -> tuple[str, ...]:
     return (
         *repository,
         f"--pg1-path={request.data}",
-        *_no_hosts(request.cluster),
+        *_no_hosts(of_backup(request.cluster, request.backup)),
         f"--lock-path={request.spool}",
         "--log-level-file=off",
     )
@@ -76,5 +77,7 @@ def _places(request: CopyRequest) -> tuple[str, ...]:
 
 def _no_hosts(cluster: Cluster) -> tuple[str, ...]:
     """The copy lies here, wherever the originals are: pgBackRest restores on the host of `pg1` alone ([072])."""
+    if is_history(cluster):
+        return ()
     servers = (cluster.postgres, *cluster.standbys)
     return tuple(f"--reset-pg{number}-host" for number, server in enumerate(servers, start=1) if server.ssh is not None)

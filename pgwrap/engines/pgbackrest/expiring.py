@@ -1,18 +1,23 @@
 """`pgbackrest expire`: its dry run, what that says, and the run itself, for one repository at a time. It runs nothing.
 
 Always with `--repo`: without it every repository is expired (src/command/expire/expire.c). Messages: logExpire,
-expireFullBackup, expireTimeBasedBackup, expireDiffBackup, removeExpiredArchive.
+expireFullBackup, expireTimeBasedBackup, expireDiffBackup, removeExpiredArchive. Carried backups go one by one, by name
+(expireAdhocBackup), and with a retention that lets nothing else of their stanza go: WAL is expired then as ever.
 """
 
 from __future__ import annotations
 
 import posixpath
 import re
+import shlex
+from collections.abc import Iterable, Iterator
 from functools import partial
 
 from pgwrap.domain.command import Command, Outcome
-from pgwrap.domain.retention import Announced, AnnouncedWal, Forecast
+from pgwrap.domain.retention import Announced, AnnouncedWal, BackupFate, Forecast
+from pgwrap.engines.pgbackrest.carried_expiry import LAST, WAL_STAYS
 from pgwrap.engines.pgbackrest.commands import configuration_arguments
+from pgwrap.engines.pgbackrest.expiry import KEEP_ALL
 from pgwrap.engines.pgbackrest.failures import raise_for
 from pgwrap.engines.pgbackrest.output import log_lines
 from pgwrap.engines.pgbackrest.repository_states import repository_name
@@ -26,32 +31,65 @@ _ARCHIVE = re.compile(r"(?:repo\d+: )?remove archive path (?P<path>\S+)")
 
 
 def expiry(request: ExpiryRequest) -> ExpiryJob:
-    """A dry run and a run for each repository of which something goes."""
+    """A dry run and a run for each repository of which something goes, and for each carried backup that does."""
     keys = {repository_name(request.cluster, key): key for key, _ in request.cluster.keyed_repositories()}
     known = tuple((forecast, keys[name]) for forecast in request.forecasts if (name := forecast.repository) in keys)
     return ExpiryJob(
-        rehearsals=tuple(_rehearsal(request, forecast, key) for forecast, key in known),
-        steps=tuple(
-            _step(request, forecast, key) for forecast, key in known if forecast.going() or forecast.going_wal()
-        ),
+        rehearsals=tuple(one for forecast, key in known for one in _rehearsals(request, forecast, key)),
+        steps=tuple(step for forecast, key in known for step in _steps(request, forecast, key)),
+        notes=tuple(note for forecast, key in known for note in _notes(request, forecast, key)),
     )
 
 
-def _rehearsal(request: ExpiryRequest, forecast: Forecast, key: int) -> Rehearsal:
-    """Of every repository: the engine may know of something that goes where nothing was foretold."""
-    return Rehearsal(
-        repository=forecast.repository,
-        command=_command(request, key, "--dry-run", deadline=_REHEARSAL_DEADLINE),
-        read=partial(announced, request.cluster.name),
+def _rehearsals(request: ExpiryRequest, forecast: Forecast, key: int) -> Iterator[Rehearsal]:
+    """Of every repository: the engine may know of something that goes where nothing was foretold.
+
+    The dry run of a carried backup tells what builds on it, too.
+    """
+    going = {fate.id for fate in forecast.going()}
+    roots = (fate for fate in _carried(forecast.going()) if going.isdisjoint(fate.needs))
+    for command in (
+        _command(request, key, "--dry-run", deadline=_REHEARSAL_DEADLINE),
+        *(_of_carried(request, key, fate, "--dry-run", deadline=_REHEARSAL_DEADLINE) for fate in roots),
+    ):
+        yield Rehearsal(repository=forecast.repository, command=command, read=partial(announced, request.cluster.name))
+
+
+def _steps(request: ExpiryRequest, forecast: Forecast, key: int) -> Iterator[ExpiryStep]:
+    step = partial(ExpiryStep, repository=forecast.repository, check=partial(_check, request.cluster.name))
+    carried = _carried(forecast.going())
+    own = tuple(fate.id for fate in forecast.going() if fate not in carried)
+    if own or forecast.going_wal():
+        yield step(backups=own, command=_command(request, key, deadline=request.deadline))
+    for fate in carried:
+        yield step(backups=(fate.id,), command=_of_carried(request, key, fate, deadline=request.deadline))
+
+
+def _carried(fates: Iterable[BackupFate]) -> tuple[BackupFate, ...]:
+    """Those of a history: the oldest full backup first, and before each what builds on it, the newest first."""
+    newest_first = sorted((fate for fate in fates if fate.engine_name is not None), key=_label, reverse=True)
+    return tuple(sorted(newest_first, key=lambda fate: fate.id.partition("_")[0]))
+
+
+def _label(fate: BackupFate) -> str:
+    return fate.id
+
+
+def _notes(request: ExpiryRequest, forecast: Forecast, key: int) -> Iterator[str]:
+    if _carried(forecast.going()):
+        yield f"{forecast.repository}: {WAL_STAYS}"
+    left = next((fate for fate in forecast.backups if LAST in fate.reason and fate.engine_name is not None), None)
+    if left is None:
+        return
+    program = (request.cluster.engine.command, *configuration_arguments(request.cluster.engine))
+    stanza = f"--stanza={left.engine_name}"
+    commands = (
+        (*program, stanza, "stop"),
+        (*program, stanza, f"--repo={key}", "--pg1-path=/nowhere", "stanza-delete"),
     )
-
-
-def _step(request: ExpiryRequest, forecast: Forecast, key: int) -> ExpiryStep:
-    return ExpiryStep(
-        repository=forecast.repository,
-        backups=tuple(fate.id for fate in forecast.going()),
-        command=_command(request, key, deadline=request.deadline),
-        check=partial(_check, request.cluster.name),
+    yield (
+        f"{forecast.repository}: nothing of the carried history is needed any more but {left.id} is left of it; remove "
+        f"it as a whole, with its WAL, by: {'; '.join(shlex.join(command) for command in commands)}"
     )
 
 
@@ -59,13 +97,24 @@ def _check(cluster: str, outcome: Outcome) -> None:
     raise_for(outcome, cluster)
 
 
-def _command(request: ExpiryRequest, key: int, *options: str, deadline: float) -> Command:
+def _of_carried(request: ExpiryRequest, key: int, fate: BackupFate, *options: str, deadline: float) -> Command:
+    everything = (
+        f"--repo{key}-retention-full={KEEP_ALL}",
+        f"--repo{key}-retention-full-type=count",
+        f"--repo{key}-retention-archive={KEEP_ALL}",
+        f"--repo{key}-retention-archive-type=full",
+    )
+    words = (f"--set={fate.id}", *everything, *options)
+    return _command(request, key, *words, deadline=deadline, stanza=fate.engine_name)
+
+
+def _command(request: ExpiryRequest, key: int, *options: str, deadline: float, stanza: str | None = None) -> Command:
     cluster = request.cluster
     return Command(
         argv=(
             cluster.engine.command,
             *configuration_arguments(cluster.engine),
-            f"--stanza={cluster.engine_name}",
+            f"--stanza={stanza or cluster.engine_name}",
             f"--repo={key}",
             "--log-level-console=info",
             "--log-level-stderr=off",

@@ -3,6 +3,7 @@
 Three rounds, whatever the number of backups: version and `info`; `repo-ls` of the archives; the newest timeline's
 history file. A stanza that the common `info` or `repo-ls` does not list is asked for by name in a round of its own.
 Where `info` is asked for one stanza alone, its archives are listed beside it, and once more if they were so too early.
+The stanza of a cluster's carried history is asked for in the same rounds.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pgwrap.domain.wal import Ancestry, Timeline
 from pgwrap.engines.pgbackrest import commands
 from pgwrap.engines.pgbackrest.catalog import CatalogReading, observation_from
 from pgwrap.engines.pgbackrest.failures import trouble_in, unreadable
+from pgwrap.engines.pgbackrest.history import as_before, history_of, is_history, with_histories, with_history
 from pgwrap.engines.pgbackrest.info import RepositoryInfo, StanzaInfo, segments_in, stanzas_from
 from pgwrap.engines.pgbackrest.listing import ArchiveListing, listings_by_stanza, listings_from
 from pgwrap.engines.pgbackrest.output import version_from, warnings_in
@@ -77,10 +79,23 @@ def observe(
 ) -> Conversation[tuple[Observation, ...]]:
     """Look at every cluster of the request; one Observation each, in its order. Never raises for what engines do."""
     listed = _Listed()
-    answers = yield from _catalogs(request, listed)
-    yield from _listings(request, answers, listed)
-    yield from _histories(request, listed)
-    return tuple(_observation(cluster, answers[cluster.name], listed, (oldest, newest)) for cluster in request.clusters)
+    whole = with_histories(request)
+    answers = yield from _catalogs(whole, listed)
+    yield from _listings(whole, answers, listed)
+    yield from _histories(whole, listed)
+    seen = {
+        cluster.name: _observation(cluster, answers[cluster.name], listed, (oldest, newest))
+        for cluster in whole.clusters
+    }
+    return tuple(_complete(cluster, seen, answers) for cluster in request.clusters)
+
+
+def _complete(cluster: Cluster, seen: Mapping[str, Observation], answers: Mapping[str, _Answer]) -> Observation:
+    """What was seen of the cluster, with what was carried over to it."""
+    history = history_of(cluster)
+    if history is None:
+        return seen[cluster.name]
+    return with_history(seen[cluster.name], seen[history.name], there=answers[history.name].stanza is not None)
 
 
 def _observation(
@@ -90,7 +105,7 @@ def _observation(
     places = {key: _Place(cluster=cluster.name, key=key) for key in keys}
     gathered = tuple(finding for place in places.values() for finding in listed.findings.get(place, ()))
     reading = CatalogReading(
-        stanza=answer.stanza,
+        stanza=as_before(answer.stanza) if is_history(cluster) else answer.stanza,
         version=None if answer.version is None else str(answer.version),
         listings={key: listed.listings[place] for key, place in places.items() if place in listed.listings},
         ancestries={
@@ -142,7 +157,7 @@ def _catalogs(request: ObserveRequest, listed: _Listed) -> Round[dict[str, _Answ
     answers = _answers(questions, outcomes[len(users) : len(outcomes) - len(early)], versions)
     for (place, cluster), outcome in zip(early, outcomes[len(outcomes) - len(early) :], strict=True):
         _take_early(listed, place, answers[cluster.name].stanza, outcome)
-    absent = tuple(question for question in _alone(questions, answers))
+    absent = tuple(_alone(questions, answers))
     if absent:
         outcomes = yield tuple(_info(request, question) for question in absent)
         answers |= _answers(absent, outcomes, versions)
@@ -156,7 +171,7 @@ def _questions(request: ObserveRequest) -> tuple[_Question, ...]:
         by_user.setdefault(request.run_as.get(cluster.name), []).append(cluster)
     questions: list[_Question] = []
     for user, clusters in by_user.items():
-        if shared and len(clusters) > 1:
+        if shared and sum(not is_history(cluster) for cluster in clusters) > 1:
             questions.append(_Question(clusters=tuple(clusters), run_as=user, stanza=None))
         else:
             questions.extend(_named(cluster, user) for cluster in clusters)
@@ -180,10 +195,12 @@ def _info(request: ObserveRequest, question: _Question) -> Command:
 
 
 def _alone(questions: Iterable[_Question], answers: Mapping[str, _Answer]) -> Iterable[_Question]:
-    """Clusters that the common answer did not list; each is asked for by its name."""
+    """Clusters that the common answer did not list; each is asked for by its name, unless nothing was carried yet."""
     for question in questions:
         for cluster in question.clusters:
             answer = answers[cluster.name]
+            if is_history(cluster):
+                continue
             if question.stanza is None and answer.stanza is None and not _failed(answer):
                 yield _named(cluster, question.run_as)
 

@@ -9,6 +9,7 @@ from pgwrap.domain.model import Cluster
 from pgwrap.domain.objectives import archive_timeout
 from pgwrap.domain.plan import ClusterSettings, PostgresSetting
 from pgwrap.engines.pgbackrest.commands import configuration_arguments
+from pgwrap.engines.pgbackrest.history import is_history
 from pgwrap.engines.pgbackrest.repository import DEFAULT_CONFIG
 from pgwrap.engines.port import EngineVersion
 
@@ -67,7 +68,8 @@ def _program(cluster: Cluster) -> tuple[str, ...]:
 def fetch_wal(cluster: Cluster, key: int | None, segment: str, directory: str, run_as: str | None) -> Command:
     """Put the decompressed segment `segment` into `directory`, from repository `key` or the first that has it.
 
-    `archive-get` works on the host that has the data directory ([072] elsewhere).
+    `archive-get` works on the host that has the data directory ([072] elsewhere), by whose identifier it finds the
+    archive; of a history, which has no section, it must be told ([037]).
     """
     instance = cluster.engine
     repository = () if key is None else (f"--repo={key}",)
@@ -76,6 +78,7 @@ def fetch_wal(cluster: Cluster, key: int | None, segment: str, directory: str, r
             instance.command,
             *configuration_arguments(instance),
             f"--stanza={cluster.engine_name}",
+            *_data_directory(cluster),
             *repository,
             "--no-archive-async",
             "--log-level-console=off",
@@ -88,3 +91,8 @@ def fetch_wal(cluster: Cluster, key: int | None, segment: str, directory: str, r
         run_as=run_as,
         host=instance.host,
     )
+
+
+def _data_directory(cluster: Cluster) -> tuple[str, ...]:
+    data = cluster.postgres.data_directory
+    return (f"--pg1-path={data}",) if is_history(cluster) and data is not None else ()

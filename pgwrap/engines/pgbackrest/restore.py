@@ -15,8 +15,10 @@ from pgwrap.domain.command import Command, Outcome
 from pgwrap.domain.facts import Backup, Tablespace
 from pgwrap.domain.model import Cluster
 from pgwrap.domain.restoring import PlannedSetting
+from pgwrap.engines.pgbackrest.carried import provenance
 from pgwrap.engines.pgbackrest.commands import configuration_arguments, info_command
 from pgwrap.engines.pgbackrest.failures import raise_for
+from pgwrap.engines.pgbackrest.history import is_history, of_backup
 from pgwrap.engines.pgbackrest.info import parse_tablespaces
 from pgwrap.engines.pgbackrest.output import copied, log_line, warnings_in
 from pgwrap.engines.port import EngineVersion, Progress, RestoreJob, RestoreRequest
@@ -25,7 +27,7 @@ from pgwrap.errors import EngineUnsupported, OutputNotUnderstood
 _AUTO: Final = "postgresql.auto.conf"
 _TYPES: Final = {"latest": "default"}
 _PAGE_ERRORS_STOP: Final = EngineVersion((2, 60))
-_RESTORED: Final = re.compile(r"restore backup set (\S+?)(?:,|$)")
+_RESTORED: Final = re.compile(r"restore backup set (\S+?)(?:,|$)", re.MULTILINE)
 _STEPS: Final = ("restore backup set", "remap data directory", "map tablespace", "write updated", "restore global/pg_")
 _DEADLINE: Final = 60.0
 
@@ -66,12 +68,12 @@ def _check_possible(request: RestoreRequest) -> None:
 
 
 def _arguments(request: RestoreRequest) -> Iterator[str]:
-    cluster = request.cluster
-    yield f"--stanza={cluster.engine_name}"
+    cluster, stanza = request.cluster, of_backup(request.cluster, request.backup)
+    yield f"--stanza={stanza.engine_name}"
     yield f"--repo={_key(cluster, request.backup)}"
     yield f"--set={request.backup.id}"
     yield f"--pg1-path={request.directory}"
-    if cluster.postgres.ssh is not None:
+    if cluster.postgres.ssh is not None and not is_history(stanza):
         yield "--reset-pg1-host"
     yield from _recovery(request)
     yield from _placement(request)
@@ -86,9 +88,12 @@ def _arguments(request: RestoreRequest) -> Iterator[str]:
 
 
 def _placement(request: RestoreRequest) -> Iterator[str]:
+    """Of a carried backup pgBackRest knows neither the tablespaces' names nor where they were."""
+    carried = is_history(of_backup(request.cluster, request.backup))
     for tablespace in request.tablespaces:
-        if tablespace.moved:
-            yield f"--tablespace-map={tablespace.name}={tablespace.directory}"
+        if tablespace.moved or carried:
+            word = tablespace.oid if carried else tablespace.name
+            yield f"--tablespace-map={word}={tablespace.directory}"
     yield from (f"--link-map={name}={directory}" for name, directory in request.links)
     if request.link_all:
         yield "--link-all"
@@ -141,6 +146,12 @@ def _written(request: RestoreRequest) -> Iterator[PlannedSetting]:
 
 
 def _notes(request: RestoreRequest) -> Iterator[str]:
+    was = request.backup.imported_from
+    if was is not None:
+        yield (
+            f"this is {was.engine} backup {was.id}, carried over into stanza {request.backup.engine_name}: its times "
+            "and positions are the original's, not those at which it was stored"
+        )
     if request.cluster.wal.asynchronous:
         yield (
             "pgBackRest removes the spool directory of this stanza on the host where it restores: an original that "
@@ -176,9 +187,12 @@ def check(request: RestoreRequest, outcome: Outcome) -> tuple[str, ...]:
 def tablespaces(
     cluster: Cluster, backup: Backup, run_as: str | None
 ) -> Generator[tuple[Command, ...], tuple[Outcome, ...], tuple[Tablespace, ...]]:
-    """Ask `info --set`, which alone tells them."""
-    question = info_command(cluster.engine, cluster.engine_name, run_as, _DEADLINE)
+    """Ask `info --set`, which alone tells them; those of a carried backup are as its annotations say, if they do."""
+    question = info_command(cluster.engine, backup.engine_name, run_as, _DEADLINE)
     narrowed = (f"--repo={_key(cluster, backup)}", f"--set={backup.id}")
     (outcome,) = yield (replace(question, argv=(*question.argv[:-1], *narrowed, question.argv[-1])),)
     raise_for(outcome, cluster.name)
-    return parse_tablespaces(outcome.text(), backup.id)
+    stored = parse_tablespaces(outcome.text(), backup.id)
+    was = provenance(backup.annotations) if is_history(of_backup(cluster, backup)) else None
+    before = {one.oid: one for one in was.tablespaces or ()} if was is not None else {}
+    return tuple(before.get(one.oid, one) for one in stored)

@@ -11,6 +11,7 @@ from pgwrap.engines.pgbackrest.limits import LIMITS
 from pgwrap.engines.pgbackrest.options import fault_in
 from pgwrap.engines.pgbackrest.repository import block_is_available, host_settings, policy_settings, store_settings
 from pgwrap.engines.pgbackrest.settings import Setting, stanza_fault, unsafe
+from pgwrap.engines.pgbackrest.sharing import repositories_are_shared
 from pgwrap.engines.pgbackrest.stanza import instance_settings, stanza_settings
 from pgwrap.engines.port import EngineVersion, Remark
 
@@ -96,7 +97,27 @@ def _overridden(settings: Iterable[Setting]) -> Iterator[Remark]:
 
 def review_together(clusters: tuple[Cluster, ...]) -> tuple[Remark, ...]:
     """Conflicts between clusters of one installation."""
-    return (*_same_stanza(clusters), *_same_directory(clusters), *_same_store(clusters), *_different_users(clusters))
+    return (
+        *_same_stanza(clusters),
+        *_same_directory(clusters),
+        *_same_store(clusters),
+        *_different_users(clusters),
+        *_homeless_histories(clusters),
+    )
+
+
+def _homeless_histories(clusters: tuple[Cluster, ...]) -> Iterator[Remark]:
+    """A history stanza has no section, so it knows only repositories that stand in the global one."""
+    if repositories_are_shared(clusters):
+        return
+    for cluster in clusters:
+        if cluster.history is not None:
+            yield _conflict(
+                (*cluster.spec_path, "history"),
+                f"the clusters have different repositories, so {cluster.history!r} would not find those of "
+                f"{cluster.name!r}",
+                "give this cluster an engine (configuration file) of its own, or all of them the same repositories",
+            )
 
 
 def _same_stanza(clusters: tuple[Cluster, ...]) -> Iterator[Remark]:

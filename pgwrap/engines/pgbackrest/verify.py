@@ -13,9 +13,11 @@ from functools import partial
 from typing import Final
 
 from pgwrap.domain.command import Command, Outcome
+from pgwrap.domain.model import Cluster
 from pgwrap.domain.verification import Examined, Wholeness
 from pgwrap.engines.pgbackrest.commands import configuration_arguments
 from pgwrap.engines.pgbackrest.failures import raise_for
+from pgwrap.engines.pgbackrest.history import history_of
 from pgwrap.engines.pgbackrest.output import log_line, log_lines
 from pgwrap.engines.port import EngineVersion, VerifyRequest, VerifyStep
 from pgwrap.errors import OutputNotUnderstood
@@ -43,21 +45,31 @@ _SHOWN: Final = 10
 
 
 def verification(request: VerifyRequest) -> tuple[VerifyStep, ...]:
-    """A step for each repository; one backup alone where that is all that is wanted and the version can."""
+    """A step for each repository and stanza; one backup alone where that is all that is wanted and the version can."""
     return tuple(
         VerifyStep(
             repository=repository.name,
-            commands=(_command(request, key, repository.name),),
+            commands=(_command(request, stanza, key, wanted),),
             read=partial(_read, request.cluster.name),
         )
         for key, repository in sorted(request.cluster.keyed_repositories(), key=lambda keyed: keyed[0])
         if request.repository in (None, repository.name)
+        for stanza, wanted in _stanzas(request, repository.name)
     )
 
 
-def _command(request: VerifyRequest, key: int, repository: str) -> Command:
-    cluster = request.cluster
-    wanted = [backup.id for backup in request.backups if backup.repository == repository]
+def _stanzas(request: VerifyRequest, repository: str) -> Iterator[tuple[Cluster, tuple[str, ...]]]:
+    """The cluster's own stanza, and its history where a backup in it is wanted; with the backups wanted of each."""
+    history = history_of(request.cluster)
+    wanted = [backup for backup in request.backups if backup.repository == repository]
+    carried = tuple(one.id for one in wanted if history is not None and one.engine_name == history.engine_name)
+    if len(carried) < len(wanted) or not (request.only and carried):
+        yield request.cluster, tuple(one.id for one in wanted if one.id not in carried)
+    if history is not None and carried:
+        yield history, carried
+
+
+def _command(request: VerifyRequest, cluster: Cluster, key: int, wanted: tuple[str, ...]) -> Command:
     one = (f"--set={wanted[0]}",) if request.only and len(wanted) == 1 and request.version >= SET else ()
     return Command(
         argv=(

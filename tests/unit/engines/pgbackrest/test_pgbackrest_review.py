@@ -367,6 +367,15 @@ def together(*clusters: Cluster) -> list[tuple[tuple[str, ...], str]]:
     return [(remark.path, remark.severity) for remark in found]
 
 
+def test_a_history_needs_repositories_in_common() -> None:
+    """Its stanza has no section that could name any."""
+    other = replace(BILLING, name="b", engine_name="b", postgres=PostgresTarget(data_directory="/b"))
+    carried = replace(BILLING, history="billing-history")
+    assert together(carried, other) == []
+    apart = replace(other, repositories=(replace(LOCAL, name="elsewhere", path="/mnt/elsewhere"),))
+    assert together(carried, apart) == [(("clusters", "billing", "history"), "error")]
+
+
 def test_clusters_that_do_not_meet_have_no_conflict() -> None:
     """Shared repositories are no conflict."""
     other = replace(BILLING, name="b", engine_name="b", postgres=PostgresTarget(data_directory="/b"))
