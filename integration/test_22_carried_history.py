@@ -18,7 +18,7 @@ from integration.lab.machine import Machine
 from integration.lab.native import wait_for_backups
 from integration.lab.postgres import PostgresServer, describe_server
 from integration.lab.room import room
-from pgwrap.domain.restoring import Tablespace
+from pgwrap.domain.facts import Tablespace
 
 HISTORY = "orders-history"
 WORDS = """\

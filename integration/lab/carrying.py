@@ -12,8 +12,7 @@ from typing import Any
 
 from integration.lab.estate import Estate
 from integration.lab.process import Ran
-from pgwrap.domain.facts import Backup
-from pgwrap.domain.restoring import Tablespace
+from pgwrap.domain.facts import Backup, Tablespace
 from pgwrap.domain.wal import Lsn, Timeline
 from pgwrap.engines.pgbackrest.carried import annotations_for
 
