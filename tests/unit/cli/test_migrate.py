@@ -69,7 +69,7 @@ def test_without_a_second_entry_nothing_moves(
     ("arguments", "exit_code", "said"),
     [
         (("plan", "orders", "--to", "barman"), 2, "to pgbackrest, not to barman"),
-        (("run", "orders"), 8, "--yes"),
+        (("run", "orders", "--without-history"), 8, "--yes"),
         (("run", "orders", "--yes", "--bases", "some"), 2, "--bases"),
         (("plan", "orders", "--bases", "some"), 2, "--bases"),
         (("pause", "orders-new"), 2, "no migration of orders-new is under way"),

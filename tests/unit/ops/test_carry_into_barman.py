@@ -29,7 +29,7 @@ from pgwrap.engines.port import (
     Reception,
 )
 from pgwrap.errors import EngineFailed, EngineUnsupported, Refused, UsageError
-from pgwrap.ops import carry_wal
+from pgwrap.ops import carry_wal_into_barman
 from pgwrap.ops.carry_into_barman import carry_into_barman, own_wal
 from pgwrap.ops.carry_planning import Prepared, plan_into_barman, wal_present
 from pgwrap.ops.carry_sides import CarryOptions, CarryTools
@@ -360,7 +360,7 @@ def test_every_file_comes_to_its_place_with_its_time(
     scene: Scene, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """In batches, of which each tells how far it is."""
-    monkeypatch.setattr(carry_wal, "BATCH_BYTES", 2)
+    monkeypatch.setattr(carry_wal_into_barman, "BATCH_BYTES", 2)
     told: list[CarryProgress] = []
     files = (*archived(1, 2, 3), ArchivedFile(name="00000002.history", written_at=7))
     one = mover(scene)
@@ -407,7 +407,7 @@ def test_what_barman_loses_is_missed(tmp_path: Path) -> None:
 
 def test_what_barman_leaves_is_waited_for_and_then_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its own archiving may hold the lock for a while."""
-    monkeypatch.setattr(carry_wal, "_BUSY_FOR", 0.0)
+    monkeypatch.setattr(carry_wal_into_barman, "_BUSY_FOR", 0.0)
     scene = Scene(tmp_path, observation(backup(2)))
     scene.receiver.take = lambda file, _: file.exists()
     with pytest.raises(EngineFailed, match="does not take in"):

@@ -10,11 +10,11 @@ from datetime import UTC, datetime
 import pytest
 
 from pgwrap.domain.command import Command, Outcome
-from pgwrap.domain.facts import Backup, FindingCode, ImportedFrom, Observation, Severity
+from pgwrap.domain.facts import Backup, FindingCode, ImportedFrom, Observation, Severity, Tablespace
 from pgwrap.domain.model import Cluster, PostgresTarget
 from pgwrap.domain.objectives import newest_done
 from pgwrap.domain.recovery import recoverable, stretches
-from pgwrap.domain.restoring import PlacedTablespace, RecoveryTarget, Tablespace
+from pgwrap.domain.restoring import PlacedTablespace, RecoveryTarget
 from pgwrap.domain.wal import Lsn, Timeline
 from pgwrap.domain.wholeness import assess_backups
 from pgwrap.engines.pgbackrest.adapter import PgBackRest
