@@ -14,7 +14,7 @@ from pgwrap.domain.command import Command
 from pgwrap.domain.control_file import ControlFile, read_control_file
 from pgwrap.domain.facts import Backup, Tablespace
 from pgwrap.domain.plan import WriteFile
-from pgwrap.engines.port import Arrived
+from pgwrap.engines.catalog_port import Arrived
 from pgwrap.errors import EngineFailed, Refused
 from pgwrap.ops.carry_sides import Sides
 from pgwrap.records import dataclass

@@ -14,7 +14,8 @@ from pgwrap.domain.archived import needed_wal, segment_of
 from pgwrap.domain.carrying import Carrying, CarryProgress, CarryResult
 from pgwrap.domain.facts import Backup
 from pgwrap.domain.wal import is_segment_name
-from pgwrap.engines.port import ArchivedFile, VerifyRequest
+from pgwrap.engines.catalog_port import ArchivedFile
+from pgwrap.engines.port import VerifyRequest
 from pgwrap.errors import EngineFailed, Refused
 from pgwrap.ops.carry_base import MARK, Base, place, place_of, unpack
 from pgwrap.ops.carry_planning import Prepared, plan_into_barman, wal_bytes

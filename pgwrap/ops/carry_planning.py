@@ -17,7 +17,7 @@ from pgwrap.domain.facts import Backup, WalGap
 from pgwrap.domain.gaps import gaps
 from pgwrap.domain.model import Cluster, Fleet
 from pgwrap.domain.wal import is_segment_name
-from pgwrap.engines.port import ArchivedFile
+from pgwrap.engines.catalog_port import ArchivedFile
 from pgwrap.ops.carry_sides import CarryOptions, CarryTools, Sides, find_sides
 from pgwrap.ops.world import World
 from pgwrap.records import dataclass

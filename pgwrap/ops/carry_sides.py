@@ -11,7 +11,7 @@ from pgwrap.domain.carrying import Bases
 from pgwrap.domain.command import Command
 from pgwrap.domain.facts import ArchiveContents, Observation
 from pgwrap.domain.model import Cluster, EngineKind, Fleet, Repository
-from pgwrap.engines.port import Incoming, IncomingRequest, Outgoing, OutgoingRequest
+from pgwrap.engines.catalog_port import Incoming, IncomingRequest, Outgoing, OutgoingRequest
 from pgwrap.errors import Busy, EngineUnsupported, OutputNotUnderstood, UsageError
 from pgwrap.ops.foretelling import version_of
 from pgwrap.ops.observing import must_be_read, observed

@@ -13,7 +13,7 @@ from typing import Final
 
 from pgwrap.domain.carrying import CarryProgress
 from pgwrap.domain.wal import is_segment_name
-from pgwrap.engines.port import ArchivedFile, Reception
+from pgwrap.engines.catalog_port import ArchivedFile, Reception
 from pgwrap.errors import EngineFailed
 from pgwrap.ops.carry_planning import BATCH_BYTES
 from pgwrap.ops.carry_sides import Sides

@@ -25,7 +25,7 @@ LAYERS = {
     "__main__": 5,
 }
 """A module may import its own room and every layer below it."""
-PORTS = {"pgwrap.engines.port", "pgwrap.engines.history_port", "pgwrap.system.port"}
+PORTS = {"pgwrap.engines.port", "pgwrap.engines.catalog_port", "pgwrap.engines.history_port", "pgwrap.system.port"}
 PORT_USERS = {"ops", "system", "engines"}
 DOORS = {
     "sqlite3": {"pgwrap.system.journal"},

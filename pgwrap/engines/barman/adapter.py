@@ -19,6 +19,7 @@ from pgwrap.engines.barman.settings import settings
 from pgwrap.engines.barman.versions import NEWEST, OLDEST, ask_version
 from pgwrap.engines.barman.words import DEFAULT_HOME, backup_directory
 from pgwrap.engines.barman.words import owner as owner_of
+from pgwrap.engines.catalog_port import Incoming, IncomingRequest, Outgoing, OutgoingRequest
 from pgwrap.engines.history_port import HistorySource, HistoryStanza, Side
 from pgwrap.engines.port import (
     BackupJob,
@@ -33,12 +34,8 @@ from pgwrap.engines.port import (
     ForecastRequest,
     HoldJob,
     HoldRequest,
-    Incoming,
-    IncomingRequest,
     NativePlaces,
     ObserveRequest,
-    Outgoing,
-    OutgoingRequest,
     PreparationRequest,
     Receiving,
     Remark,

@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 from typing import Final
 
 from pgwrap.domain.wal import Lsn
-from pgwrap.engines.port import Arrived, EngineVersion
+from pgwrap.engines.catalog_port import Arrived
+from pgwrap.engines.port import EngineVersion
 
 SEPARATE_SINCE: Final = EngineVersion((3, 13, 2))
 """From here on in a directory of its own, meta, beside the backups."""

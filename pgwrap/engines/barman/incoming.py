@@ -25,7 +25,7 @@ from pgwrap.engines.barman.failures import check_ran, is_busy, reason
 from pgwrap.engines.barman.records import Record
 from pgwrap.engines.barman.trial import INCLUDE, copies
 from pgwrap.engines.barman.words import backup_directory, owner
-from pgwrap.engines.port import Arrived, Incoming, IncomingRequest, Reception
+from pgwrap.engines.catalog_port import Arrived, Incoming, IncomingRequest, Reception
 from pgwrap.errors import Busy, EngineFailed, EngineUnsupported, OutputNotUnderstood
 from pgwrap.records import dataclass
 

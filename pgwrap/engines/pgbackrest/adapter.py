@@ -13,6 +13,7 @@ from pgwrap.domain.model import Cluster, EngineInstance, EngineKind
 from pgwrap.domain.native import NativeFile, Reading
 from pgwrap.domain.plan import ClusterSettings, Step, Trial
 from pgwrap.domain.retention import Forecast
+from pgwrap.engines.catalog_port import Incoming, IncomingRequest, Outgoing, OutgoingRequest
 from pgwrap.engines.history_port import HistorySource, HistoryStanza, Side
 from pgwrap.engines.pgbackrest import commands, history, observe, postgres
 from pgwrap.engines.pgbackrest.failures import raise_for
@@ -30,12 +31,8 @@ from pgwrap.engines.port import (
     ForecastRequest,
     HoldJob,
     HoldRequest,
-    Incoming,
-    IncomingRequest,
     NativePlaces,
     ObserveRequest,
-    Outgoing,
-    OutgoingRequest,
     PreparationRequest,
     Receiving,
     Remark,

@@ -14,9 +14,9 @@ from typing import Final
 
 from pgwrap.domain.command import Command, Outcome
 from pgwrap.domain.facts import Backup
+from pgwrap.engines.catalog_port import ArchivedFile, OutgoingRequest
 from pgwrap.engines.pgbackrest.commands import archive_listing_command, configuration_arguments
 from pgwrap.engines.pgbackrest.failures import raise_for
-from pgwrap.engines.port import ArchivedFile, OutgoingRequest
 from pgwrap.errors import OutputNotUnderstood
 from pgwrap.records import dataclass
 from pgwrap.text.json_fields import Fields, WrongField, fields_of

@@ -17,17 +17,8 @@ from pgwrap.domain.command import Command, Conversation, Outcome
 from pgwrap.domain.facts import ArchiveContents, Backup, Observation
 from pgwrap.domain.model import Cluster, EngineInstance, EngineKind, Fleet, Secret
 from pgwrap.domain.wal import DEFAULT_SEGMENT_SIZE, Lsn, Segment, SegmentRange, Timeline
-from pgwrap.engines.port import (
-    ArchivedFile,
-    Engine,
-    EngineVersion,
-    Incoming,
-    IncomingRequest,
-    ObserveRequest,
-    Outgoing,
-    OutgoingRequest,
-    Reception,
-)
+from pgwrap.engines.catalog_port import ArchivedFile, Incoming, IncomingRequest, Outgoing, OutgoingRequest, Reception
+from pgwrap.engines.port import Engine, EngineVersion, ObserveRequest
 from pgwrap.errors import EngineFailed, EngineUnsupported, Refused, UsageError
 from pgwrap.ops import carry_wal_into_barman
 from pgwrap.ops.carry_into_barman import carry_into_barman, own_wal

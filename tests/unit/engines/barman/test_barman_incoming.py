@@ -22,7 +22,8 @@ from pgwrap.domain.wal import DEFAULT_SEGMENT_SIZE, Lsn, Timeline
 from pgwrap.engines.barman.backup_info import info_path, info_text, version_number
 from pgwrap.engines.barman.backups import postgres_version
 from pgwrap.engines.barman.incoming import BarmanIncoming, incoming
-from pgwrap.engines.port import Arrived, EngineVersion, Incoming, IncomingRequest, Reception
+from pgwrap.engines.catalog_port import Arrived, Incoming, IncomingRequest, Reception
+from pgwrap.engines.port import EngineVersion
 from pgwrap.errors import Busy, EngineFailed, EngineUnsupported
 from tests.unit.engines.barman.conftest import Replay
 

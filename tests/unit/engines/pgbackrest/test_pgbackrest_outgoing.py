@@ -9,10 +9,10 @@ import pytest
 
 from pgwrap.domain.facts import Backup
 from pgwrap.domain.model import PostgresTarget, RemoteHost
+from pgwrap.engines.catalog_port import Outgoing, OutgoingRequest
 from pgwrap.engines.pgbackrest.adapter import PgBackRest
 from pgwrap.engines.pgbackrest.listing import listings_from
 from pgwrap.engines.pgbackrest.outgoing import archived_files
-from pgwrap.engines.port import Outgoing, OutgoingRequest
 from pgwrap.errors import EngineFailed, OutputNotUnderstood
 from tests.unit.engines.pgbackrest.pgbackrest_fleet import OFFSITE, VERSIONS, cluster, outcome, recorded
 
