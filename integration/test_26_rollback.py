@@ -118,7 +118,7 @@ def test_a_changed_engine_is_called_a_migration(moved: Move) -> None:
 
 @BOTH
 def test_at_last_one_command_moves_it_with_its_history(moved: Move) -> None:
-    """The old backup is the new engine's and restores from there; the old engine knows nothing of the cluster any more."""
+    """The old backup is the new engine's and restores from there; the old one does not know the cluster any more."""
     words = ("--until", "retire", "--yes", "--directory", str(moved.made.room.directory("scratch")))
     moved.made.pgwrap("migrate", "run", NEW, *words, deadline=600)
     assert set(steps(moved).values()) == {"done"}
