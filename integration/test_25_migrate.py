@@ -129,8 +129,10 @@ def test_every_step_is_done_and_proven(done: Moved) -> None:
 
 
 def test_the_window_never_shrank(done: Moved) -> None:
-    """Each look shows all that the one before did. What lies between the engines is for a while not archived yet; in the
-    end it is one window, which begins where the first did."""
+    """Each look shows all that the one before did; in the end it is one window, which begins where the first did.
+
+    What lies between the engines is for a while not archived yet.
+    """
     spans = done.sampler.spans()
     assert len(spans) >= 10
     for before, after in pairwise(spans):
