@@ -22,12 +22,13 @@ from integration.lab.postgres import PostgresServer, describe_server, postgres_s
 from integration.lab.process import Ran, processes_in, run, start
 from integration.lab.room import room
 
+pytestmark = pytest.mark.thorough
+
 RECOVERING = 52
 """So many effects after those of a plan, PostgreSQL has been told to recover the first copy."""
 OLD, NEW, HISTORY = "old", "new", "new-history"
 WORDS = f"""\
     wal: {{compression: lz4}}
-    replaces: {OLD}
     history: {HISTORY}
 """
 

@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,12 @@ from integration.lab.postgres import describe_server
 from integration.lab.room import room
 from integration.lab.under_load import LEDGER, Committer, Sampler, committed, numbers, pgbench, running
 
+pytestmark = pytest.mark.thorough
 SEED = 20261126
 BLOCKED = 5.0
 """Seconds that no commit may take; this machine may be busy with other tests."""
 DEADLINE = 1500.0
+MOMENTS = 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +47,7 @@ class Moved:
     """A moment that the new engine's archive is known to reach."""
 
 
-@pytest.fixture(scope="module", params=["pgbackrest", pytest.param("barman", marks=pytest.mark.thorough)])
+@pytest.fixture(scope="module", params=["pgbackrest", "barman"])
 def done(machine: Machine, request: pytest.FixtureRequest) -> Iterator[Moved]:
     """Four backups, a tablespace, a timeline switch, load all the while; moved, and the old repository gone."""
     with room(machine, "move") as place, move(place, request.param) as moved:
@@ -126,13 +129,17 @@ def test_every_step_is_done_and_proven(done: Moved) -> None:
 
 
 def test_the_window_never_shrank(done: Moved) -> None:
-    """At each look one unbroken window, beginning where it began, and never ending earlier than before."""
+    """Each look shows all that the one before did; in the end it is one window, which begins where the first did.
+
+    What lies between the engines is for a while not archived yet.
+    """
     spans = done.sampler.spans()
     assert len(spans) >= 10
-    assert all(len(one) == 1 for one in spans), spans
-    assert {one[0][0] for one in spans} == {spans[0][0][0]}
-    ends = [one[0][1] for one in spans]
-    assert ends == sorted(ends)
+    for before, after in pairwise(spans):
+        for first, last in before:
+            assert any(one <= first and last <= other for one, other in after), (before, after)
+    assert len(spans[0]) == len(spans[-1]) == 1
+    assert spans[-1][0][0] == spans[0][0][0]
 
 
 def test_no_commit_was_blocked(done: Moved) -> None:
@@ -141,12 +148,11 @@ def test_no_commit_was_blocked(done: Moved) -> None:
     assert done.committer.slowest < max(BLOCKED, 2 * done.slowest_before)
 
 
-def test_every_moment_is_restored_to_the_row(done: Moved, request: pytest.FixtureRequest) -> None:
+def test_every_moment_is_restored_to_the_row(done: Moved) -> None:
     """Random moments over the whole window, the oldest backup's end and the timeline switch in it."""
-    count = 10 if request.config.getoption("thorough") else 3
     chance = random.Random(SEED)
     length = (done.last - done.first).total_seconds() - 2
-    moments = [done.first + timedelta(seconds=1 + length * chance.random()) for _ in range(count)]
+    moments = [done.first + timedelta(seconds=1 + length * chance.random()) for _ in range(MOMENTS)]
     for moment in sorted(moments):
         wanted = {number for number, at in done.kept.items() if at <= moment}
         assert _restored(done, moment) == wanted, f"at {moment}, of {done.first} to {done.last}"

@@ -1,4 +1,4 @@
-"""A migration that is paused, undone or refused: the old engine alone, as it was, with everything it had."""
+"""A migration that is paused, undone or refused leaves the old engine as it was; at last one command moves it all."""
 
 from __future__ import annotations
 
@@ -114,6 +114,23 @@ def test_a_changed_engine_is_called_a_migration(moved: Move) -> None:
         assert (ran.exit_code, "migrate plan" in ran.stderr) == (8, True), ran.stderr
     finally:
         spec.write_text(text)
+
+
+@BOTH
+def test_at_last_one_command_moves_it_with_its_history(moved: Move) -> None:
+    """The old backup is the new engine's and restores from there; the old one does not know the cluster any more."""
+    words = ("--until", "retire", "--yes", "--directory", str(moved.made.room.directory("scratch")))
+    moved.made.pgwrap("migrate", "run", NEW, *words, deadline=600)
+    assert set(steps(moved).values()) == {"done"}
+    (entry,) = answer(moved)["clusters"]
+    assert (entry["name"], entry["engine"], entry["severity"], entry["moving"]) == (NEW, moved.to, "ok", None)
+    oldest, *own = entry["backups"]
+    assert len(own) == 1
+    assert min(one["from"] for one in entry["recoverable"]) == oldest["stopped_at"]
+    where = str(moved.made.room.path / "scratch")
+    moved.made.pgwrap("drill", NEW, "--backup", oldest["id"], "--directory", where, deadline=300)
+    ran = moved.made.pgwrap("migrate", "rollback", NEW, "--yes", check=False)
+    assert (ran.exit_code, "no migration" in ran.stderr) == (2, True)
 
 
 def _exchanged(text: str, moved: Move) -> str:

@@ -143,11 +143,13 @@ KEEP_ALL: Final = RetentionPolicy()
 """While a cluster moves, neither engine may take away what is not carried or not proven yet."""
 
 
-def as_it_stands(fleet: Fleet, migrations: Iterable[Migration]) -> Fleet:
+def as_it_stands(fleet: Fleet, migrations: Iterable[Migration], *, preparing: bool = False) -> Fleet:
     """What the spec means now: of an entry that replaces another, by how far its migration is.
 
     Before it begins, and after a rollback, the new entry is none yet. While it runs both are there and nothing expires;
-    from the cut-over on the new entry's retention counts; once the old one is retired it is none any more.
+    from the cut-over on the new entry's retention counts; once the old one is retired it is none any more. Until it is
+    prepared the new entry, and from the moment it is being retired the old one, is there for the migration alone
+    (`preparing`).
     """
     newest = newest_by_cluster(migrations)
     moves: list[Move] = []
@@ -160,11 +162,13 @@ def as_it_stands(fleet: Fleet, migrations: Iterable[Migration]) -> Fleet:
         migration = newest.get(cluster.name)
         if migration is None or migration.state == "rolled-back":
             left_out[cluster.name] = f"it replaces {old.name} once `pgwrap migrate run {cluster.name}` has begun"
-        elif migration.state == "done":
+        elif migration.state == "done" or (not preparing and migration.step(StepName.RETIRE).state != "waiting"):
             left_out[old.name] = f"{cluster.name} has replaced it; take the entry out of the spec"
         else:
             clusters |= _moving(old, cluster, migration)
             moves.append(_move(migration))
+            if not (preparing or migration.is_done(StepName.PREPARE)):
+                left_out[cluster.name] = "its migration has not prepared it yet"
     kept = tuple(clusters[cluster.name] for cluster in fleet.clusters if cluster.name not in left_out)
     return replace(fleet, clusters=kept, left_out=left_out, moves=tuple(moves))
 

@@ -46,7 +46,8 @@ def with_moves(statuses: tuple[ClusterStatus, ...], moves: tuple[Move, ...]) -> 
 
 
 def _moving(status: ClusterStatus, pair: tuple[ClusterStatus, ...], move: Move) -> ClusterStatus:
-    whole = len(pair) == 2 and all(one.read for one in pair)
+    expected = 1 if move.step == "prepare" else 2  # before it is prepared, the new engine knows nothing of the cluster
+    whole = len(pair) == expected and all(one.read for one in pair)
     in_charge = move.new if move.cut_over else move.old
     moving = Moving(
         migration=move.migration,

@@ -17,6 +17,8 @@ from pgwrap.records import dataclass
 
 TargetKind: TypeAlias = Literal["latest", "immediate", "time", "lsn", "xid", "name"]
 TargetAction: TypeAlias = Literal["pause", "promote", "shutdown"]
+Along: TypeAlias = "Timeline | Literal['current']"
+"""The timeline of a recovery; `current` is the backup's own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +51,7 @@ class RecoveryTarget:
         """Whether recovery stops at it rather than at the end of the WAL."""
         return self.kind != "latest"
 
-    def settings(self, timeline: Timeline) -> tuple[tuple[str, str], ...]:
+    def settings(self, timeline: Along) -> tuple[tuple[str, str], ...]:
         """As PostgreSQL's own settings, for a recovery along `timeline`."""
         found: list[tuple[str, str]] = []
         if self.kind == "immediate":

@@ -74,7 +74,7 @@ class Ground:
 
     def standing(self, migration: Migration) -> Fleet:
         """What the spec means while the migration is as it is."""
-        return as_it_stands(self.fleet, (migration,))
+        return as_it_stands(self.fleet, (migration,), preparing=True)
 
     def engine(self, cluster: Cluster) -> Engine:
         """The engine of one of the two."""

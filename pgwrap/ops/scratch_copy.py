@@ -167,7 +167,7 @@ class ScratchCopy:
         added = self.tools.scratch.complete(server.place, self.user, signal=job.unless_signalled is not None)
         recovery = Recovery(
             target=replace(target, action="promote"),
-            timeline=self.timeline,
+            timeline=None if self.timeline == self.backup.timeline else self.timeline,
             restore_command=job.unless_signalled if added else job.restore_command,
         )
         server.configure()

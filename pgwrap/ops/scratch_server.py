@@ -16,7 +16,7 @@ from pgwrap.domain.command import Command, Outcome
 from pgwrap.domain.control_file import ControlFile, read_control_file
 from pgwrap.domain.plan import WriteFile
 from pgwrap.domain.recovery_log import LINE_PREFIX
-from pgwrap.domain.restoring import RecoveryTarget
+from pgwrap.domain.restoring import Along, RecoveryTarget
 from pgwrap.domain.wal import Timeline
 from pgwrap.errors import EngineFailed, EngineMissing, EngineTimeout
 from pgwrap.ops.world import World
@@ -214,6 +214,6 @@ _CALM = (
 def _recovery(recovery: Recovery) -> Settings:
     """At most one target: PostgreSQL takes even an empty one for a second."""
     fetch = () if recovery.restore_command is None else (("restore_command", recovery.restore_command),)
-    timeline = "current" if recovery.timeline is None else str(recovery.timeline)
-    along = {"recovery_target_timeline": timeline, "recovery_min_apply_delay": "0"}
-    return (*(along | dict(recovery.target.settings(recovery.timeline or Timeline(1)))).items(), *fetch)
+    timeline: Along = recovery.timeline or "current"
+    along = {"recovery_target_timeline": str(timeline), "recovery_min_apply_delay": "0"}
+    return (*(along | dict(recovery.target.settings(timeline))).items(), *fetch)

@@ -14,7 +14,7 @@ from typing import Final
 from pgwrap.domain.command import Command, Outcome
 from pgwrap.domain.facts import Backup, Tablespace
 from pgwrap.domain.model import Cluster
-from pgwrap.domain.restoring import PlannedSetting
+from pgwrap.domain.restoring import Along, PlannedSetting
 from pgwrap.engines.pgbackrest.carried import provenance
 from pgwrap.engines.pgbackrest.commands import configuration_arguments, info_command
 from pgwrap.engines.pgbackrest.failures import raise_for
@@ -111,11 +111,17 @@ def _recovery(request: RestoreRequest) -> Iterator[str]:
     if target.value:
         yield f"--target={target.value}"
     if target.kind != "immediate":
-        yield f"--target-timeline={request.timeline}"
+        yield f"--target-timeline={_along(request)}"
     if target.exclusive:
         yield "--target-exclusive"
     if target.stops:
         yield f"--target-action={target.action}"
+
+
+def _along(request: RestoreRequest) -> Along:
+    """The backup's own timeline is not named by its number: PostgreSQL would ask for its history file, which an archive
+    that began on it does not have (timeline.c, existsTimeLineHistory)."""
+    return "current" if request.timeline == request.backup.timeline else request.timeline
 
 
 def _followed(request: RestoreRequest) -> str:
@@ -138,7 +144,7 @@ def _written(request: RestoreRequest) -> Iterator[PlannedSetting]:
     if request.standby:
         yield setting(name="recovery_target_timeline", value=_followed(request))
     else:
-        yield from (setting(name=name, value=value) for name, value in request.target.settings(request.timeline))
+        yield from (setting(name=name, value=value) for name, value in request.target.settings(_along(request)))
     if request.connection is not None:
         yield setting(name="primary_conninfo", value=request.connection)
     if not request.archive:

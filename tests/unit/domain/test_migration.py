@@ -91,6 +91,14 @@ def test_while_it_runs_nothing_expires_anywhere() -> None:
     ]
 
 
+def test_until_it_is_prepared_the_new_entry_is_there_for_the_migration_alone() -> None:
+    """Nobody else could do anything with it; the old one is told of the move all the same."""
+    fleet = as_it_stands(FLEET, (migration(),))
+    assert [cluster.name for cluster in fleet.clusters] == ["orders-old", "billing"]
+    assert [move.step for move in fleet.moves] == ["prepare"]
+    assert len(as_it_stands(FLEET, (migration(),), preparing=True).clusters) == 3
+
+
 def test_from_the_cut_over_on_the_new_retention_counts() -> None:
     """And the old entry has no promise to keep any more, but still expires nothing."""
     done = tuple(name for name in order("pgbackrest", history=True) if name is not StepName.RETIRE)
@@ -98,6 +106,15 @@ def test_from_the_cut_over_on_the_new_retention_counts() -> None:
     assert new.retention == WEEK
     assert old.retention == RetentionPolicy()
     assert old.objectives == Objectives()
+
+
+def test_while_it_is_being_retired_the_old_entry_is_there_for_the_migration_alone() -> None:
+    """Its files may be gone already, and the new one restores all."""
+    done = migration(*(name for name in StepName if name is not StepName.RETIRE))
+    begun = done.with_step(MigrationStep(name=StepName.RETIRE, state="begun"), AT)
+    assert as_it_stands(FLEET, (begun,)).clusters == (NEW, OTHER)
+    assert as_it_stands(FLEET, (begun,)).moves == ()
+    assert len(as_it_stands(FLEET, (begun,), preparing=True).clusters) == 3
 
 
 def test_once_retired_the_old_entry_is_none() -> None:

@@ -33,6 +33,14 @@ def argv(**changes: Any) -> tuple[str, ...]:
     return PgBackRest().restore(replace(REQUEST, **changes)).command.argv
 
 
+def test_the_backups_own_timeline_needs_no_history_file() -> None:
+    """An archive that began on timeline 2 does not have the file that PostgreSQL would ask for by the number."""
+    own = replace(BACKUP, timeline=Timeline(2))
+    job = PgBackRest().restore(replace(REQUEST, backup=own))
+    assert "--target-timeline=current" in job.command.argv
+    assert {one.value for one in job.written if one.name == "recovery_target_timeline"} == {"current"}
+
+
 def test_nothing_is_left_to_pgbackrest() -> None:
     """Configuration, stanza, repository, backup, place and timeline are named; a copy does not archive."""
     command = PgBackRest().restore(REQUEST).command
