@@ -131,7 +131,7 @@ class _Carrier:
     def _known_data(self) -> str:
         """The data directory of a base that was carried before."""
         done = next(one for one in self.prepared.plan.backups if one.already and one.becomes)
-        return posixpath.join(place_of(self.sides, done.becomes or ""), "data/global/pg_control")
+        return posixpath.join(place_of(self.sides, done.becomes or ""), "data")
 
     def _place(self, base: Base, number: int) -> str:
         backup_id = place(self.sides, base)
