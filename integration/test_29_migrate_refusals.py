@@ -197,12 +197,12 @@ def _occupy_pgbackrest(moved: Move, server: PostgresServer) -> None:
     place = moved.made.room
     words = (
         *(str(place.machine.engine("pgbackrest").program), "--config=/dev/null", f"--stanza={FOREIGN}", "--no-online"),
-        *(f"--pg1-path={server.data}", f"--repo1-path={place.path}/pgbackrest", "--repo1-retention-full=9"),
+        *(f"--pg1-path={server.data}", f"--repo1-path={place.path}/pgbackrest"),
         *(f"--lock-path={place.path}/lock", "--log-level-file=off"),
     )
     place.run(*words, "stanza-create")
     server.stop()
-    place.run(*words, "backup")
+    place.run(*words, "--repo1-retention-full=9", "backup")
 
 
 def _occupy_barman(moved: Move, server: PostgresServer) -> None:
