@@ -34,9 +34,19 @@ def plan_carry(ground: Ground, migration: Migration) -> CarryPlan:
 def _way(ground: Ground, migration: Migration) -> _Way:
     fleet = ground.standing(migration)
     old, new = fleet.cluster(ground.old.name), fleet.cluster(ground.new.name)
-    if new.engine.kind is EngineKind.PGBACKREST:
-        return _into_pgbackrest(ground, migration, fleet, old, new)
-    return _into_barman(ground, migration, fleet, old, new)
+    into = _into_pgbackrest if new.engine.kind is EngineKind.PGBACKREST else _into_barman
+    way = into(ground, migration, fleet, old, new)
+    _check_left(ground, way.plan)
+    return way
+
+
+def _check_left(ground: Ground, plan: CarryPlan) -> None:
+    """UsageError for a backup to be left behind that is not there: a slip of the pen would leave none."""
+    known = [one.backup.id for one in plan.backups]
+    unknown = [one for one in ground.options.leave if one not in known]
+    if unknown:
+        message = f"--leave: {ground.old.name} has no backup {unknown[0]}"
+        raise UsageError(message, hint=f"its backups: {', '.join(known) or 'none'}")
 
 
 def _into_pgbackrest(ground: Ground, migration: Migration, fleet: Fleet, old: Cluster, new: Cluster) -> _Way:
