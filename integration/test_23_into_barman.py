@@ -225,7 +225,7 @@ def test_fewer_bases_reach_as_far(machine: Machine, history: History, copy: Post
     shutil.rmtree(history.catalog / "base", ignore_errors=True)
     shutil.rmtree(history.catalog / "meta", ignore_errors=True)
     shutil.rmtree(history.catalog / "wals", ignore_errors=True)
-    made.write_spec({FRESH: f"    replaces: {ORDERS}\n"})
+    made.write_spec()
     text = made.spec.read_text().replace("create_slot: true}", "create_slot: true, compression: gz}")
     made.spec.write_text(text)
     made.render()

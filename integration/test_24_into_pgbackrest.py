@@ -29,7 +29,6 @@ RECOVERING = 52
 OLD, NEW, HISTORY = "old", "new", "new-history"
 WORDS = f"""\
     wal: {{compression: lz4}}
-    replaces: {OLD}
     history: {HISTORY}
 """
 

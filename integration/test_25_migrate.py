@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -128,13 +129,17 @@ def test_every_step_is_done_and_proven(done: Moved) -> None:
 
 
 def test_the_window_never_shrank(done: Moved) -> None:
-    """At each look one unbroken window, beginning where it began, and never ending earlier than before."""
+    """Each look shows all that the one before did; in the end it is one window, which begins where the first did.
+
+    What lies between the engines is for a while not archived yet.
+    """
     spans = done.sampler.spans()
     assert len(spans) >= 10
-    assert all(len(one) == 1 for one in spans), spans
-    assert {one[0][0] for one in spans} == {spans[0][0][0]}
-    ends = [one[0][1] for one in spans]
-    assert ends == sorted(ends)
+    for before, after in pairwise(spans):
+        for first, last in before:
+            assert any(one <= first and last <= other for one, other in after), (before, after)
+    assert len(spans[0]) == len(spans[-1]) == 1
+    assert spans[-1][0][0] == spans[0][0][0]
 
 
 def test_no_commit_was_blocked(done: Moved) -> None:

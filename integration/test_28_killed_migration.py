@@ -73,8 +73,8 @@ def _done(moved: Move) -> set[str]:
 
 
 def ids(moved: Move) -> list[str]:
-    """The new engine's backups."""
-    return moved.made.pgwrap("list", NEW, "--ids").stdout.split()
+    """The new engine's backups that are done."""
+    return moved.made.pgwrap("list", NEW, "--ids", "--state", "done").stdout.split()
 
 
 def test_killed_at_every_step_it_comes_to_the_same_end(moved: Move) -> None:

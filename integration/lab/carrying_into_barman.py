@@ -26,14 +26,14 @@ FRESH = "fresh"
 
 @contextmanager
 def both_engines(room: Room, *, rpo: str, more: str = "") -> Iterator[Estate]:
-    """A pgBackRest cluster with a stanza, and an entry under Barman for the same server, which replaces it."""
+    """A pgBackRest cluster with a stanza, and an entry under Barman for the same server."""
     with estate(room, {ORDERS: "pgbackrest"}, rpo=rpo) as alone:
         server = alone.servers[ORDERS]
         prepare_for_barman(server)
         made = dataclasses.replace(
             alone, servers={ORDERS: server, FRESH: server}, engines={ORDERS: "pgbackrest", FRESH: "barman"}
         )
-        made.write_spec({FRESH: f"    replaces: {ORDERS}\n{more}"})
+        made.write_spec({FRESH: more})
         made.render()
         with (server.data / "postgresql.conf").open("a") as file:
             file.writelines(made.settings(name).read_text() for name in (ORDERS, FRESH))

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from pgwrap.domain.amounts import size
 from pgwrap.domain.archived import needed_wal
-from pgwrap.domain.carrying import Bases, Carrying, choose_bases
+from pgwrap.domain.carrying import LEFT, Bases, Carrying, choose_bases
 from pgwrap.domain.facts import Backup, Observation, WalGap
 from pgwrap.domain.wal import DEFAULT_SEGMENT_SIZE
 from pgwrap.domain.wal_file import WalFile
@@ -24,11 +24,19 @@ _UNPACKS = 4
 
 
 def decide(
-    observation: Observation, held: Mapping[str, str], bases: Bases, gaps: Collection[WalGap], system: str | None
+    observation: Observation,
+    held: Mapping[str, str],
+    bases: Bases,
+    gaps: Collection[WalGap],
+    system: str | None,
+    leave: Collection[str] = (),
 ) -> tuple[Carrying, ...]:
     """What becomes of each backup of the source, oldest first; `held`: the sets at the target by the id they had."""
     judged = tuple(zip(observation.backups, assess_backups(observation), strict=True))
-    against = {backup.id: _against(backup, assessment, held, system) for backup, assessment in judged}
+    against = {
+        backup.id: LEFT if backup.id in leave and backup.id not in held else _against(backup, assessment, held, system)
+        for backup, assessment in judged
+    }
     able = [backup for backup, _ in judged if not against[backup.id]]
     chosen = {one.id for one in choose_bases(able, bases, gaps, segment_size=segment_size(observation))}
     ordered = sorted(observation.backups, key=lambda backup: backup.id)

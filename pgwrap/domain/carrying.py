@@ -9,12 +9,14 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import field
 from datetime import timedelta
-from typing import Literal
+from typing import Final, Literal
 
 from pgwrap.domain.archived import segment_of
 from pgwrap.domain.facts import Backup, WalGap
 from pgwrap.records import dataclass
 
+LEFT: Final = "left behind, as was asked"
+"""Why a backup that could be carried is not."""
 _DAYS = re.compile(r"([1-9][0-9]{0,4})d")
 
 

@@ -148,7 +148,8 @@ def as_it_stands(fleet: Fleet, migrations: Iterable[Migration], *, preparing: bo
 
     Before it begins, and after a rollback, the new entry is none yet. While it runs both are there and nothing expires;
     from the cut-over on the new entry's retention counts; once the old one is retired it is none any more. Until it is
-    prepared the new entry is there for the migration alone (`preparing`).
+    prepared the new entry, and from the moment it is being retired the old one, is there for the migration alone
+    (`preparing`).
     """
     newest = newest_by_cluster(migrations)
     moves: list[Move] = []
@@ -161,7 +162,7 @@ def as_it_stands(fleet: Fleet, migrations: Iterable[Migration], *, preparing: bo
         migration = newest.get(cluster.name)
         if migration is None or migration.state == "rolled-back":
             left_out[cluster.name] = f"it replaces {old.name} once `pgwrap migrate run {cluster.name}` has begun"
-        elif migration.state == "done":
+        elif migration.state == "done" or (not preparing and migration.step(StepName.RETIRE).state != "waiting"):
             left_out[old.name] = f"{cluster.name} has replaced it; take the entry out of the spec"
         else:
             clusters |= _moving(old, cluster, migration)

@@ -26,6 +26,10 @@ _MARK_LIMIT: Final = 4096
 _START: Final = re.compile(r"^START WAL LOCATION: ([0-9A-F]+/[0-9A-F]+) ", re.MULTILINE)
 
 
+class NotUnpacked(Exception):
+    """Why one backup cannot be had from its repository; others may well."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Base:
     """A backup that lies unpacked in `directory` as Barman lays one out: data, and the OID of each tablespace."""
@@ -46,7 +50,8 @@ class Base:
 
 
 def unpack(sides: Sides, work: str, carrying: Carrying) -> Base:
-    """Its files in the work directory, or where a killed run had already put them whole."""
+    """Its files in the work directory, or where a killed run had already put them whole; NotUnpacked, and nothing is
+    left of them, where the source does not restore it."""
     there = sides.world.engine(sides.source.engine).tablespaces(sides.source, carrying.backup, sides.source_user)
     base = Base(
         carrying=carrying,
@@ -56,8 +61,15 @@ def unpack(sides: Sides, work: str, carrying: Carrying) -> Base:
     final = Base(carrying=carrying, directory=place_of(sides, base.id), tablespaces=base.tablespaces)
     if _is_placed(sides, final):
         return final
-    _restore(sides, base, f"{base.directory}.spool")
-    _strip(sides, base)
+    spool = f"{base.directory}.spool"
+    try:
+        _restore(sides, base, spool)
+        _strip(sides, base)
+        _check(sides, base)
+    except NotUnpacked:
+        for directory in (spool, base.directory):
+            sides.tools.store.remove(directory)
+        raise
     return base
 
 
@@ -84,7 +96,10 @@ def _restore(sides: Sides, base: Base, spool: str) -> None:
     for directory in (base.directory, spool, base.data, *(directory for _, directory in maps)):
         store.make(directory, user)
     outcome = sides.world.runner.run(sides.outgoing.unpack(base.carrying.backup, base.data, maps, spool))
-    sides.outgoing.check(outcome)
+    try:
+        sides.outgoing.check(outcome)
+    except EngineFailed as error:
+        raise NotUnpacked(error.message) from error
     store.remove(spool)
 
 
@@ -97,7 +112,7 @@ def _strip(sides: Sides, base: Base) -> None:
 
 
 def place(sides: Sides, base: Base) -> str:
-    """Rename it into place and record it; its id. Raises EngineFailed when it is not the backup it should be."""
+    """Rename it into place and record it; its id. NotUnpacked when it is not the backup it should be."""
     arrived = _look(sides, base)
     final = place_of(sides, base.id)
     if base.directory != final:
@@ -111,27 +126,32 @@ def place(sides: Sides, base: Base) -> str:
 
 
 def _look(sides: Sides, base: Base) -> Arrived:
-    """What is there, and that it is what was to come: no exit code tells that."""
+    """What is there."""
+    label, control = _check(sides, base)
+    return Arrived(
+        id=base.id,
+        backup=base.carrying.backup,
+        data_directory=_original(sides),
+        tablespaces=base.tablespaces,
+        label=label,
+        segment_size=sides.segment_size,
+        size=sides.tools.store.tree_bytes(base.directory),
+        checksums=None if control is None else control.data_checksums,
+    )
+
+
+def _check(sides: Sides, base: Base) -> tuple[str, ControlFile | None]:
+    """That it is what was to come, which no exit code tells; its label and its control file."""
     backup = base.carrying.backup
     label = sides.world.files.read(posixpath.join(base.data, "backup_label")) or ""
     start = _START.search(label)
     if start is None or start[1] != str(backup.lsn_start):
         found = "no backup_label" if not label else "another backup_label"
-        raise _wrong(sides, backup, f"{found}: its start has to be {backup.lsn_start}")
+        raise _wrong(backup, f"{found}: its start has to be {backup.lsn_start}")
     control = _control(sides, base)
     if control is not None and control.system_identifier != backup.system_identifier:
-        raise _wrong(sides, backup, f"the system identifier {control.system_identifier}")
-    size = sides.tools.store.tree_bytes(base.directory)
-    return Arrived(
-        id=base.id,
-        backup=backup,
-        data_directory=_original(sides),
-        tablespaces=base.tablespaces,
-        label=label,
-        segment_size=sides.segment_size,
-        size=size,
-        checksums=None if control is None else control.data_checksums,
-    )
+        raise _wrong(backup, f"the system identifier {control.system_identifier}")
+    return label, control
 
 
 def _original(sides: Sides) -> str:
@@ -150,9 +170,5 @@ def _control(sides: Sides, base: Base) -> ControlFile | None:
     return read_control_file(outcome.text()) if outcome.succeeded else None
 
 
-def _wrong(sides: Sides, backup: Backup, found: str) -> EngineFailed:
-    return EngineFailed(
-        f"pgBackRest reported no error, yet what it restored of {backup.id} has {found}",
-        hint=f"examine the backup: pgwrap verify {sides.source.name}",
-        cluster=sides.source.name,
-    )
+def _wrong(backup: Backup, found: str) -> NotUnpacked:
+    return NotUnpacked(f"pgBackRest reported no error, yet what it restored of {backup.id} has {found}")

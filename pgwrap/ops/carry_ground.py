@@ -37,6 +37,8 @@ class CarryOptions:
     """Which backups to carry, where copies of them are made, and for how long at most (seconds for each step)."""
 
     bases: Bases = field(default_factory=Bases)
+    leave: tuple[str, ...] = ()
+    """Backups that are not to come along."""
     directory: str | None = None
     incremental: bool = True
     """Whether a set is stored as its difference from the one before it, where that can be."""

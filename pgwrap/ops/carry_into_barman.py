@@ -7,7 +7,9 @@ rest: with its very first one it deletes all WAL that is older. Run again after 
 from __future__ import annotations
 
 import posixpath
+from collections import deque
 from collections.abc import Callable
+from dataclasses import field
 from time import monotonic
 
 from pgwrap.domain.archived import needed_wal, segment_of
@@ -17,7 +19,7 @@ from pgwrap.domain.wal import is_segment_name
 from pgwrap.engines.catalog_port import ArchivedFile
 from pgwrap.engines.port import VerifyRequest
 from pgwrap.errors import EngineFailed, Refused
-from pgwrap.ops.carry_base import MARK, Base, place, place_of, unpack
+from pgwrap.ops.carry_base import MARK, Base, NotUnpacked, place, place_of, unpack
 from pgwrap.ops.carry_planning import Prepared, plan_into_barman, wal_bytes
 from pgwrap.ops.carry_sides import CarryOptions, CarryTools, Sides, open_work, sweep
 from pgwrap.ops.carry_wal_into_barman import WalMover, lay_way
@@ -33,7 +35,8 @@ Report = Callable[[CarryProgress], None]
 def carry_into_barman(prepared: Prepared, report: Report) -> CarryResult:
     """Do what the plan says; raises Refused, UsageError, Busy or what the engines' commands raise.
 
-    What was carried before it failed stays, and the next run goes on from there.
+    What was carried before it failed stays, and the next run goes on from there. A backup that the source does not
+    restore is not carried, and is said in the result's notes.
     """
     started = monotonic()
     sides, plan = prepared.sides, prepared.plan
@@ -50,7 +53,8 @@ def carry_into_barman(prepared: Prepared, report: Report) -> CarryResult:
     try:
         carrier = _Carrier(prepared=prepared, work=claim.path, report=report)
         carried, size, segments = carrier.run()
-        notes = _prove(sides, plan.backups)
+        there = tuple(one for one in plan.backups if one.already or one.becomes in carried)
+        notes = (*carrier.amiss, *_prove(sides, there))
     finally:
         left = sides.tools.scratch.remove(claim)
         if left:
@@ -73,6 +77,8 @@ class _Carrier:
     prepared: Prepared
     work: str
     report: Report
+    amiss: list[str] = field(default_factory=list)
+    """Which backups were not carried, and why."""
 
     @property
     def sides(self) -> Sides:
@@ -80,8 +86,10 @@ class _Carrier:
 
     def run(self) -> tuple[tuple[str, ...], int, int]:
         """The ids carried, all bytes, and the number of WAL files."""
-        waiting = self.prepared.plan.waiting
-        first = unpack(self.sides, self.work, waiting[0]) if waiting else None
+        waiting = deque(self.prepared.plan.waiting)
+        first = self._first(waiting)
+        if first is None and not any(one.already for one in self.prepared.plan.backups):
+            return (), 0, 0
         mover = self._mover(self._known_data() if first is None else first.data)
         carried: list[str] = []
         if first is not None:
@@ -89,12 +97,30 @@ class _Carrier:
             reindex(self.sides)
             carried.append(self._place(first, len(carried)))
         mover.move(self.prepared.wal)
-        for one in waiting[1:]:
-            carried.append(self._place(unpack(self.sides, self.work, one), len(carried)))
+        for one in waiting:
+            base = self._unpacked(one)
+            if base is not None:
+                carried.append(self._place(base, len(carried)))
         reindex(self.sides)
         mover.require_there(file.name for file in self.prepared.wal)
-        size = sum(mover.moved.values()) + self._bytes(waiting)
+        done = tuple(one for one in self.prepared.plan.waiting if one.becomes in carried)
+        size = sum(mover.moved.values()) + self._bytes(done)
         return tuple(carried), size, len(mover.moved)
+
+    def _first(self, waiting: deque[Carrying]) -> Base | None:
+        """The oldest that can be had, which is taken out of those that wait."""
+        while waiting:
+            base = self._unpacked(waiting.popleft())
+            if base is not None:
+                return base
+        return None
+
+    def _unpacked(self, one: Carrying) -> Base | None:
+        try:
+            return unpack(self.sides, self.work, one)
+        except NotUnpacked as error:
+            self.amiss.append(f"{one.backup.id} was not carried: {error}")
+            return None
 
     def _mover(self, data: str) -> WalMover:
         sides, wal = self.sides, self.prepared.wal

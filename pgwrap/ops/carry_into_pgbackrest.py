@@ -63,7 +63,7 @@ def plan_into_pgbackrest(
         gaps=found,
         needed_bytes=sum(one.bytes or 0 for one in waiting) + sum(file.bytes for file in missing) + working,
         free_bytes=_free(both),
-        refusals=tuple(_refusals(both, held, waiting)),
+        refusals=(*_without_backups(backups, source), *_refusals(both, held, waiting)),
         notes=tuple(_notes(both, found)),
     )
 
@@ -116,7 +116,7 @@ def _alone(fleet: Fleet, target: str, world: World, tools: CarryTools) -> Iterat
 
 def _decided(both: Crossing, held: Holdings, found: tuple[WalGap, ...]) -> tuple[Carrying, ...]:
     labels = {one.origin: one.id for one in held.sets}
-    return decide(both.observation, labels, both.options.bases, found, both.system)
+    return decide(both.observation, labels, both.options.bases, found, both.system, both.options.leave)
 
 
 def _carry_sets(both: Crossing) -> tuple[tuple[CarriedSet, ...], tuple[str, ...]]:
@@ -167,6 +167,11 @@ def _refusals(both: Crossing, held: Holdings, waiting: tuple[Carrying, ...]) -> 
     yield from cannot_unpack(both, wanted_files(both, both.files(), held.files))
 
 
+def _without_backups(backups: tuple[Carrying, ...], source: Cluster) -> Iterator[str]:
+    if not any(one.carried for one in backups):
+        yield f"{source.name} has no backup that can be carried"
+
+
 def _told(identifier: str | None) -> tuple[str, ...]:
     return () if identifier is None else (identifier,)
 
@@ -185,7 +190,7 @@ def _without_room(both: Crossing, waiting: tuple[Carrying, ...]) -> Iterator[str
     for one in waiting:
         needed = both.room_for(one.backup)
         if free < needed:
-            yield f"{no_room(both.parent, free, one.backup, needed)}: name a larger place"
+            yield f"{no_room(both.parent, free, one.backup, needed)}: name a larger place with --directory"
             return
 
 

@@ -12,7 +12,7 @@ from typing import Final
 
 from pgwrap.domain.amounts import size
 from pgwrap.domain.archived import needed_wal, shelf_of
-from pgwrap.domain.carrying import Carrying, CarryPlan, choose_bases
+from pgwrap.domain.carrying import LEFT, Carrying, CarryPlan, choose_bases
 from pgwrap.domain.facts import Backup, WalGap
 from pgwrap.domain.gaps import gaps
 from pgwrap.domain.model import Cluster, Fleet
@@ -101,6 +101,8 @@ def _judge(backup: Backup, there: dict[str, Backup], sides: Sides) -> Carrying:
     reason = f"Barman has another backup called {becomes}" if known is not None else _obstacle(backup, sides)
     if becomes is None:
         reason = "its label tells no moment"
+    if backup.id in sides.options.leave:
+        reason = LEFT
     if reason is not None:
         return Carrying(backup=backup, carried=False, reason=reason, bytes=backup.cluster_bytes)
     return Carrying(backup=backup, carried=True, bytes=backup.cluster_bytes, becomes=becomes)
@@ -167,6 +169,18 @@ def _refusals(sides: Sides, backups: tuple[Carrying, ...], needed: int, free: in
         yield f"{sides.source.name} has no backup that can be carried"
     if free < needed:
         yield f"{sides.incoming.bases} has {size(free)} free; the history needs {size(needed)}"
+    yield from _without_workplace(sides, backups)
+
+
+def _without_workplace(sides: Sides, backups: tuple[Carrying, ...]) -> Iterator[str]:
+    """A directory that was named for the work holds one base at a time, and WAL on its way."""
+    place = sides.options.directory
+    if place is None:
+        return
+    largest = max((one.bytes or 0 for one in backups if one.waits), default=0)
+    free, needed = sides.tools.store.free_bytes(place), largest + MARGIN
+    if free < needed:
+        yield f"{place} has {size(free)} free; to unpack one backup takes {size(needed)}: name a larger --directory"
 
 
 def _notes(sides: Sides, backups: tuple[Carrying, ...], missing: tuple[WalGap, ...]) -> Iterator[str]:

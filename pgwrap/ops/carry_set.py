@@ -114,8 +114,11 @@ class SetCarrier:
         """Bring the copy to where it is consistent, and there alone: a copy that merely looks whole is taken as well by
         pgBackRest, and no look of its own finds out before a restore does."""
         server = self._server(backup, place)
-        server.configure()
-        left = server.recover(server.control_file(), _TARGET, fetch)
+        try:
+            server.configure()
+            left = server.recover(server.control_file(), _TARGET, fetch)
+        except EngineFailed as error:
+            raise NotCarried(error.message) from error
         wanted = backup.timeline
         if left.state == CONSISTENT and left.rests_on is not None and wanted in (None, left.rests_on):
             return left

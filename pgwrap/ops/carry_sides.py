@@ -45,6 +45,8 @@ class CarryOptions:
     """From which of the source's repositories; None: the first."""
     directory: str | None = None
     """Where to work; None: in the target's own directory of backups, so that nothing is copied twice."""
+    leave: tuple[str, ...] = ()
+    """Backups that are not to come along."""
     processes: int = 4
     look: float = 60.0
     """Seconds for each question to an engine."""

@@ -20,6 +20,7 @@ from pgwrap.ops.migration_feed import feed_both
 from pgwrap.ops.migration_ground import Ground
 from pgwrap.ops.migration_memory import keep_migration, migrations_of
 from pgwrap.ops.migration_proof import prove
+from pgwrap.ops.migration_refusals import standing_against
 from pgwrap.ops.migration_steps import (
     cut_over,
     first_backup,
@@ -109,18 +110,20 @@ def begin(ground: Ground, *, history: bool) -> Migration:
         bases=ground.options.bases,
         steps=tuple(MigrationStep(name=name) for name in order(engine_name(ground.new), history=history)),
     )
-    if history:
-        _require_carriable(ground, fresh)
+    _require_ready(ground, fresh, history=history)
     return fresh
 
 
-def _require_carriable(ground: Ground, migration: Migration) -> None:
-    """Refused, before anything is touched, where something stands against the carrying."""
-    refusals = plan_carry(ground, migration).refusals
-    if refusals:
+def _require_ready(ground: Ground, migration: Migration, *, history: bool) -> None:
+    """Refused, before anything is touched, where something stands against it."""
+    carry = plan_carry(ground, migration) if history else None
+    against = standing_against(ground, migration, carry)
+    of_history = carry.refusals if carry is not None else ()
+    if against or of_history:
+        leave = "" if against else "; or leave the old backups: --without-history"
         raise Refused(
-            "; ".join(refusals),
-            hint=f"see `pgwrap migrate plan {ground.new.name}`; or leave the old backups: --without-history",
+            "; ".join(dict.fromkeys((*against, *of_history))),
+            hint=f"see `pgwrap migrate plan {ground.new.name}`{leave}",
             cluster=ground.new.name,
         )
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
-from pgwrap.domain.carrying import Bases, CarryPlan, CarryProgress, CarryResult
+from pgwrap.domain.carrying import LEFT, Bases, CarryPlan, CarryProgress, CarryResult
 from pgwrap.domain.migration import Migration, MigrationStep, StepName
 from pgwrap.domain.model import Cluster, EngineKind, Fleet
 from pgwrap.engines.port import Progress
@@ -43,6 +43,7 @@ def _into_pgbackrest(ground: Ground, migration: Migration, fleet: Fleet, old: Cl
     tools = into_pgbackrest.CarryTools(copies=ground.tools, spool=ground.spool)
     options = into_pgbackrest.CarryOptions(
         bases=bases_of(migration.bases),
+        leave=ground.options.leave,
         directory=ground.options.directory,
         planned=not migration.is_done(StepName.PREPARE),
         deadline=ground.options.deadline,
@@ -58,6 +59,7 @@ def _into_barman(ground: Ground, migration: Migration, fleet: Fleet, old: Cluste
     tools = into_barman.CarryTools(scratch=own.scratch, store=ground.store, token=own.token, user=own.user, say=own.say)
     options = into_barman.CarryOptions(
         bases=bases_of(migration.bases),
+        leave=ground.options.leave,
         directory=ground.options.directory,
         deadline=ground.options.deadline,
         planned=not migration.is_done(StepName.PREPARE),
@@ -82,7 +84,7 @@ def carry(ground: Ground, migration: Migration) -> MigrationStep:
 def _proven(ground: Ground, migration: Migration, result: CarryResult) -> MigrationStep:
     """What is there now, by the catalogs themselves and not by what the carrying said."""
     after = plan_carry(ground, migration)
-    missing = [one.backup.id for one in after.waiting if one.backup.id not in ground.options.leave]
+    missing = [one.backup.id for one in after.waiting]
     if missing:
         said = "; ".join(result.notes) or "no reason was given"
         raise EngineFailed(
@@ -92,7 +94,9 @@ def _proven(ground: Ground, migration: Migration, result: CarryResult) -> Migrat
         )
     ids = [one.becomes or one.backup.id for one in after.backups if one.already]
     gaps = "".join(f"; {gap.from_} to {gap.to} was missing and still is" for gap in after.gaps)
+    left = [one.backup.id for one in after.backups if one.reason == LEFT]
     proof = f"{len(ids)} backups and {after.segments_already} WAL files are in {ground.new.engine.kind}{gaps}"
+    proof += f"; left behind: {', '.join(left)}" if left else ""
     kept = (("backups", " ".join(ids)),)
     return replace(migration.step(StepName.CARRY), proof=proof, kept=kept)
 

@@ -25,6 +25,7 @@ from pgwrap.ops.altering import setting_steps
 from pgwrap.ops.migrate import current, engine_name
 from pgwrap.ops.migration_carry import plan_carry
 from pgwrap.ops.migration_ground import LOOK, Ground
+from pgwrap.ops.migration_refusals import standing_against
 from pgwrap.ops.observing import must_be_read, observed
 from pgwrap.ops.planning import PlanOptions, make_plan
 from pgwrap.ops.proofs import CommitCache, ProofReader
@@ -41,6 +42,7 @@ def plan_migration(ground: Ground, *, history: bool) -> MigrationPlan:
     must_be_read(ground.old, seen)
     refusals: list[str] = []
     carry = _carry(ground, migration, refusals) if history else None
+    refusals += _against(ground, migration, carry)
     steps = tuple(_steps(ground, migration, carry, refusals))
     now = recoverable(stretches(seen), _proofs(ground, seen))
     seconds, by = _expected(ground, carry)
@@ -60,7 +62,7 @@ def plan_migration(ground: Ground, *, history: bool) -> MigrationPlan:
         retention=_fates(ground, seen),
         expected_seconds=seconds,
         expected_by=by,
-        refusals=(*refusals, *(carry.refusals if carry is not None else ())),
+        refusals=tuple(dict.fromkeys((*refusals, *(carry.refusals if carry is not None else ())))),
         notes=() if history else ("no backup is carried: until the old repository is not needed any more, keep it",),
     )
 
@@ -91,6 +93,13 @@ def _carry(ground: Ground, migration: Migration, refusals: list[str]) -> CarryPl
     except PgwrapError as error:
         refusals.append(f"what can be carried is not known: {error.message}")
         return None
+
+
+def _against(ground: Ground, migration: Migration, carry: CarryPlan | None) -> tuple[str, ...]:
+    try:
+        return standing_against(ground, migration, carry)
+    except PgwrapError as error:
+        return (error.message,)
 
 
 def _steps(ground: Ground, migration: Migration, carry: CarryPlan | None, refusals: list[str]) -> Iterator[PlannedStep]:

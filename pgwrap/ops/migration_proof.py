@@ -70,7 +70,7 @@ def prove(ground: Ground, migration: Migration) -> MigrationStep:
         )
     objects = comparison.sides[0].objects
     proof = (
-        f"{len(drills)} carried backups restored and started; {objects} tables and sequences are the same "
+        f"{len(drills)} carried backups restored and started; all tables and sequences ({objects}) are the same "
         f"from both engines at {comparison.moment:%Y-%m-%dT%H:%M:%S.%fZ}; {path}"
     )
     return replace(migration.step(StepName.PROVE), proof=proof, kept=((ENCODED, path),))

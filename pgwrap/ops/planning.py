@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from functools import partial
 
@@ -66,6 +66,19 @@ def make_plan(
         objections=tuple(text for part in parts for text in part.objections),
         notes=(*(str(warning) for warning in warnings), *(text for part in parts for text in part.notes)),
     )
+
+
+@contextmanager
+def foreseen(
+    fleet: Fleet, cluster: Cluster, choices: Mapping[EngineInstance, VersionChoice], world: World, records: Records
+) -> Iterator[EngineInstance]:
+    """The cluster's installation as `make_plan` would have it: a copy to ask it by, gone afterwards."""
+    rendered, _ = render_installations(fleet, (cluster,), choices, world, secret=world.secret)
+    (wanted,) = all_wanted(fleet, (cluster,), choices, rendered, world, brief=True)
+    options = PlanOptions(postgres=False, force=True)
+    planner = _Planner(wanted=wanted, world=world, records=records, options=options, servers={})
+    with planner.foreseen(world.user_for(cluster)) as instance:
+        yield instance
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -239,6 +252,18 @@ class _Planner:
                 files[file.write.path] = NativeFile(path=file.write.path, content=content, role=role)
         order = ("main", "include", "override")
         return tuple(sorted(files.values(), key=lambda file: (order.index(file.role), file.path)))
+
+    @contextmanager
+    def foreseen(self, user: str | None) -> Iterator[EngineInstance]:
+        """What would be read, as a copy where it differs from what is."""
+        after = self._files(drift(self.wanted, self.world)).after
+        if not after:
+            yield self.wanted.instance
+            return
+        with self._scratch(user) as scratch:
+            trial = self._trial(user, scratch, files=after)
+            run_trial(trial, user, self.world)
+            yield trial.installation
 
     # The engine's own judgement, and what it needs once
 

@@ -39,13 +39,13 @@ def comparison_text(found: Comparison) -> str:
     """The same in lines."""
     lines = [f"at {moment(found.moment)}"]
     lines += [
-        f"  {side.engine} ({side.engine_name}): from backup {side.backup}, replayed to {side.replayed or '?'}, "
-        f"{side.objects} tables and sequences"
+        f"  {side.engine} ({harmless(side.engine_name)}): from backup {harmless(side.backup)}, replayed to "
+        f"{side.replayed or '?'}, {side.objects} tables and sequences"
         for side in found.sides
     ]
-    lines += [f"differs: {text}" for text in found.differences]
+    lines += [f"differs: {harmless(text)}" for text in found.differences]
     lines += ["the same"] if found.same else []
-    return "".join(f"{harmless(line)}\n" for line in lines)
+    return "".join(f"{line}\n" for line in lines)
 
 
 def migrations_text(migrations: tuple[Migration, ...]) -> str:
@@ -59,7 +59,7 @@ def _lines(migration: Migration) -> Iterator[str]:
     way = f"from {migration.from_engine} ({migration.source}) to {migration.to_engine}"
     yield harmless(f"{migration.cluster}: {way}, {migration.state}, begun {moment(migration.began_at)}")
     for step in migration.steps:
-        yield harmless(f"  {_mark(step)} {step.name:<9} {step.proof or _when(step)}".rstrip())
+        yield f"  {_mark(step)} {step.name:<9} {harmless(step.proof or _when(step))}".rstrip()
     if migration.moving:
         yield f"  → {_next(migration)}"
 

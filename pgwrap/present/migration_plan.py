@@ -27,12 +27,12 @@ def plan_json(plan: MigrationPlan, now: datetime) -> str:
 def plan_text(plan: MigrationPlan) -> str:
     """What moves, what is lost, what would be done, and what stands against it."""
     blocks = (_head(plan), _losses(plan), _backups(plan), _retention(plan), _steps(plan), _end(plan))
-    return "\n".join("".join(f"{harmless(line)}\n" for line in block) for block in map(tuple, blocks) if block)
+    return "\n".join("".join(f"{line}\n" for line in block) for block in map(tuple, blocks) if block)
 
 
 def _head(plan: MigrationPlan) -> Iterator[str]:
-    old = f"{plan.from_engine} {plan.from_version or '?'} ({plan.source})"
-    yield f"{plan.cluster}: from {old} to {plan.to_engine} {plan.to_version}"
+    old = f"{plan.from_engine} {plan.from_version or '?'} ({harmless(plan.source)})"
+    yield f"{harmless(plan.cluster)}: from {old} to {plan.to_engine} {plan.to_version}"
     yield f"  restorable now:  {_spans(tuple((one.from_, one.to) for one in plan.recoverable_now))}"
     if plan.carry is not None:
         then = _spans(tuple((one.from_, one.to) for one in plan.recoverable_then))
@@ -45,11 +45,11 @@ def _spans(spans: tuple[tuple[datetime, datetime], ...]) -> str:
 
 def _losses(plan: MigrationPlan) -> Iterator[str]:
     for loss in plan.losses:
-        yield f"lost: {loss.what}: {loss.message}"
+        yield f"lost: {loss.what}: {harmless(loss.message)}"
         if loss.instead:
-            yield f"  → {loss.instead}"
+            yield f"  → {harmless(loss.instead)}"
     for remark in plan.remarks:
-        yield f"{plan.to_engine} says: {remark}"
+        yield f"{plan.to_engine} says: {harmless(remark)}"
 
 
 def _backups(plan: MigrationPlan) -> Iterator[str]:
@@ -76,29 +76,29 @@ def _wal(carry: CarryPlan) -> str:
 def _row(one: Carrying) -> tuple[str, ...]:
     carried = "already" if one.already else "yes" if one.carried else "no"
     backup = one.backup
-    return (backup.id, backup.type, moment(backup.stopped_at), size(one.bytes), carried, one.reason)
+    return (harmless(backup.id), backup.type, moment(backup.stopped_at), size(one.bytes), carried, harmless(one.reason))
 
 
 def _retention(plan: MigrationPlan) -> Iterator[str]:
     for fate in plan.retention:
         kept = {True: "kept", False: "goes", None: "not known"}[fate.kept]
-        yield f"retention of {plan.cluster}: {fate.id} {kept}: {fate.reason}"
+        yield harmless(f"retention of {plan.cluster}: {fate.id} {kept}: {fate.reason}")
 
 
 def _steps(plan: MigrationPlan) -> Iterator[str]:
     for number, step in enumerate(plan.steps, start=1):
-        yield f"{number}. {step.name}: {step.does}"
+        yield f"{number}. {step.name}: {harmless(step.does)}"
         yield from _inside(step)
 
 
 def _inside(step: PlannedStep) -> Iterator[str]:
-    yield from (f"     write {path}" for path in step.files)
-    yield from (f"     run   {command}" for command in step.commands)
-    yield from (f"     left to you: {text}" for text in step.by_hand)
+    yield from (f"     write {harmless(path)}" for path in step.files)
+    yield from (f"     run   {harmless(command)}" for command in step.commands)
+    yield from (f"     left to you: {harmless(text)}" for text in step.by_hand)
 
 
 def _end(plan: MigrationPlan) -> Iterator[str]:
-    yield from (f"note: {note}" for note in (*plan.notes, *(plan.carry.notes if plan.carry else ())))
-    yield from (f"not ready: {refusal}" for refusal in plan.refusals)
+    yield from (f"note: {harmless(note)}" for note in (*plan.notes, *(plan.carry.notes if plan.carry else ())))
+    yield from (f"not ready: {harmless(refusal)}" for refusal in plan.refusals)
     if plan.ready:
-        yield f"ready: pgwrap migrate run {plan.cluster}"
+        yield f"ready: pgwrap migrate run {harmless(plan.cluster)}"

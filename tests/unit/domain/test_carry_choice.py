@@ -106,3 +106,14 @@ def test_a_stanza_of_another_cluster_is_refused() -> None:
     found = tuple(differing({"history": ("8",), "live": (), "upgraded": ("7",)}, "7"))
     assert len(found) == 1
     assert "history" in found[0]
+
+
+def test_what_is_left_behind_is_not_the_oldest(build: Build) -> None:
+    """The next one is carried in its stead; what was carried before stays."""
+    observation = source(build, build.backup(2), build.backup(5), build.backup(8))
+    ids = [one.id for one in observation.backups]
+    found = decide(observation, {}, Bases(kind="oldest"), (), "7", ids[:1])
+    assert [one.carried for one in found] == [False, True, False]
+    assert found[0].reason == "left behind, as was asked"
+    (kept, *_) = decide(observation, {ids[0]: "set"}, Bases(), (), "7", ids[:1])
+    assert (kept.carried, kept.already) == (True, True)

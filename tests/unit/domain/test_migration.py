@@ -108,6 +108,15 @@ def test_from_the_cut_over_on_the_new_retention_counts() -> None:
     assert old.objectives == Objectives()
 
 
+def test_while_it_is_being_retired_the_old_entry_is_there_for_the_migration_alone() -> None:
+    """Its files may be gone already, and the new one restores all."""
+    done = migration(*(name for name in StepName if name is not StepName.RETIRE))
+    begun = done.with_step(MigrationStep(name=StepName.RETIRE, state="begun"), AT)
+    assert as_it_stands(FLEET, (begun,)).clusters == (NEW, OTHER)
+    assert as_it_stands(FLEET, (begun,)).moves == ()
+    assert len(as_it_stands(FLEET, (begun,), preparing=True).clusters) == 3
+
+
 def test_once_retired_the_old_entry_is_none() -> None:
     """It is left out with the advice to take it out of the spec."""
     fleet = as_it_stands(FLEET, (migration(*StepName, state="done"),))

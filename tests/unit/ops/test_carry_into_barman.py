@@ -303,6 +303,21 @@ def test_room_is_counted_before_anything_is_done(tmp_path: Path) -> None:
     assert "the history needs 1.0 EiB" in refusal
 
 
+def test_room_is_counted_where_the_work_is_done(tmp_path: Path) -> None:
+    """One backup at a time is unpacked there."""
+    seen = observation(backup(2, cluster_bytes=1 << 59), backup(5, cluster_bytes=1 << 60))
+    refusals = Scene(tmp_path, seen).plan(CarryOptions(directory=str(tmp_path))).plan.refusals
+    assert [("1.5 EiB" in one, "1.0 EiB" in one) for one in refusals] == [(True, False), (False, True)]
+
+
+def test_what_is_left_behind_is_not_the_oldest(tmp_path: Path) -> None:
+    """The next one is carried in its stead."""
+    options = CarryOptions(bases=Bases(kind="oldest"), leave=(backup(2).id,))
+    prepared = Scene(tmp_path, observation(backup(2), backup(5), backup(8))).plan(options)
+    assert [one[0] for one in decisions(prepared)] == [False, True, False]
+    assert decisions(prepared)[0][2] == "left behind, as was asked"
+
+
 def test_nothing_to_carry_is_refused(tmp_path: Path) -> None:
     """With the reasons at each backup."""
     assert "no backup that can be carried" in Scene(tmp_path, observation()).plan().plan.refusals[0]
