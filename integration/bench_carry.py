@@ -39,6 +39,7 @@ COMPRESSION = "lz4"
 """Of WAL in pgBackRest's repositories, in ours and in theirs."""
 INTO_PGBACKREST, INTO_BARMAN, BASE = 1 / 1.3, 1 / 1.5, 1.2
 """Limits of the ratio of times."""
+_UNFINISHED = "000000010000FFFF000000FF.partial"
 
 Contender = Callable[[], float]
 
@@ -137,7 +138,7 @@ def _write_wal(moved: Move) -> None:
     begun = "select pg_current_wal_lsn() - '0/0'"
     until = int(moved.server.sql(begun)) + SEGMENTS * SEGMENT
     while int(moved.server.sql(begun)) < until:
-        _pgbench(moved, "--client=4", "--time=3", "--no-vacuum")
+        _pgbench(moved, "--client=8", "--jobs=2", "--time=3", "--no-vacuum")
         moved.server.sql("checkpoint")
         if moved.source == "barman":
             moved.made.barman.run("archive-wal", NEW, deadline=DEADLINE)
@@ -322,10 +323,11 @@ class IntoBarman:
         return self._checked(time.monotonic() - began)
 
     def _fetch(self, names: frozenset[str]) -> None:
-        """By way of where Barman's receiver would put it."""
+        """By way of where Barman's receiver would put it, whose unfinished segment Barman leaves there."""
         room = self.made.room
         program, config = room.machine.engine("pgbackrest").program, self.made.pgbackrest.config
         streaming = room.directory(str((self.server / "streaming").relative_to(room.path)))
+        room.write(str((streaming / _UNFINISHED).relative_to(room.path)), "")
         get = f"{program} --config={config} --stanza={NEW} --pg1-path={self.moved.server.data} --no-archive-async"
         lines = (f"{get} --log-level-file=off archive-get {name} {streaming / name}" for name in sorted(names))
         script = room.write("get.sh", "set -e\n" + "\n".join(lines) + "\n")
