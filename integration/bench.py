@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from integration.bare import Calls, NoRound, calls_in, engine_commands, parallel_script, sequential_script
+from integration.bench_carry import carry_figures
 from integration.bench_catalog import catalog_figures
 from integration.bench_recovery import recovery_figures
 from integration.figures import Figure, Sample, Took
@@ -31,6 +32,8 @@ MEASURED = (sys.executable, "-P", str(CHECKOUT / "integration" / "measured.py"))
 MEGABYTE = 1_000_000
 HELP_RUNS = 9
 DEADLINE = 600.0
+ALONE = ("recovery", "catalog", "carry")
+"""Parts that make what they measure themselves."""
 MARKS = ("<!-- make bench: begin -->", "<!-- make bench: end -->")
 
 Contender = Callable[[], float]
@@ -67,7 +70,8 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--write", type=Path, metavar="FILE", help="put the table between the marks in FILE")
     parser.add_argument("--repeat", type=int, default=5, metavar="N", help="measure everything N times (default 5)")
-    parser.add_argument("--only", choices=("help", "pair", "fleet", "recovery", "catalog"), help="measure one part")
+    parts = ("help", "pair", "fleet", *ALONE)
+    parser.add_argument("--only", choices=parts, help="measure one part")
     return parser.parse_args()
 
 
@@ -81,7 +85,10 @@ def measure(place: Room, repeat: int, only: str | None) -> Iterator[Figure]:
     if only in {None, "catalog"}:
         say("retention on 10,000 backups, against pgBackRest's own answers")
         yield from catalog_figures(place.machine, repeat)
-    if only in {"help", "recovery", "catalog"}:
+    if only in {None, "carry"}:
+        say("a history carried from each engine into the other, against the engines' own commands")
+        yield from carry_figures(place.machine, repeat)
+    if only in {"help", *ALONE}:
         return
     say("the seed: real backups of both engines (made once, then kept in .cache/bench)")
     seed = plant(place)

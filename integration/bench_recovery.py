@@ -134,7 +134,7 @@ def _settle(data: Path) -> None:
 
 def _figure(name: str, repeat: int, ours: Callable[[], float], bare: Callable[[], float]) -> Figure:
     """One of ours and one of theirs in turn, each first every other time."""
-    took, against = (Sample(values) for values in zip(*_pairs(repeat, ours, bare), strict=True))
+    took, against = (Sample(values) for values in zip(*pairs(repeat, ours, bare), strict=True))
     ratio = took.median / against.median
     return Figure(
         name=name,
@@ -146,7 +146,8 @@ def _figure(name: str, repeat: int, ours: Callable[[], float], bare: Callable[[]
     )
 
 
-def _pairs(repeat: int, ours: Callable[[], float], bare: Callable[[], float]) -> Iterator[tuple[float, float]]:
+def pairs(repeat: int, ours: Callable[[], float], bare: Callable[[], float]) -> Iterator[tuple[float, float]]:
+    """What each took, in turn; each is first every other time."""
     for number in range(repeat):
         first = bare() if number % 2 else None
         took = ours()

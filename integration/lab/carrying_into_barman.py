@@ -43,10 +43,10 @@ def both_engines(room: Room, *, rpo: str, more: str = "") -> Iterator[Estate]:
         yield made
 
 
-def carry(spec: str, bases: str) -> CarryResult:
-    """Carry ORDERS into FRESH; each step is printed as it is done."""
+def carry(spec: str, bases: str, old: str = ORDERS, new: str = FRESH) -> CarryResult:
+    """Carry the one cluster into the other; each step is printed as it is done."""
     with session("migrate", spec_file=spec) as run:
-        fleet, world = run.fleet(warn=False), run.world()
+        fleet, world = run.fleet(warn=False, as_written=True), run.world()
         tools = CarryTools(
             scratch=ScratchDirectories(),
             store=LocalStore(),
@@ -55,7 +55,7 @@ def carry(spec: str, bases: str) -> CarryResult:
             say=lambda text: print(text, flush=True),
         )
         options = CarryOptions(bases=Bases.parse(bases))
-        prepared = plan_into_barman(fleet, fleet.cluster(ORDERS), fleet.cluster(FRESH), world, tools, options)
+        prepared = plan_into_barman(fleet, fleet.cluster(old), fleet.cluster(new), world, tools, options)
         return carry_into_barman(prepared, _tell)
 
 
@@ -64,5 +64,5 @@ def _tell(progress: CarryProgress) -> None:
 
 
 if __name__ == "__main__":
-    result = carry(sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else "all")
+    result = carry(sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else "all", *sys.argv[3:5])
     print(f"carried {len(result.backups)} {result.segments} {result.seconds:.1f}", *result.notes, flush=True)

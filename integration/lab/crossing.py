@@ -31,7 +31,7 @@ from pgwrap.system.spool import LocalSpool
 
 def work(run: Session, what: str, old: str, new: str, words: list[str]) -> Any:
     """Do it, and what came of it."""
-    fleet = run.fleet()
+    fleet = run.fleet(as_written=True)
     source, target, world = fleet.cluster(old), fleet.cluster(new), run.world()
     tools = CarryTools(copies=tools_for(run, fleet), spool=LocalSpool())
     options = CarryOptions(

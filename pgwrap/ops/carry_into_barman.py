@@ -90,7 +90,7 @@ class _Carrier:
         first = self._first(waiting)
         if first is None and not any(one.already for one in self.prepared.plan.backups):
             return (), 0, 0
-        mover = self._mover(self._known_data() if first is None else first.data)
+        mover = self._mover(known_data(self.prepared) if first is None else first.data)
         carried: list[str] = []
         if first is not None:
             mover.move(own_wal(first.carrying.backup, self.prepared.wal, self.sides.segment_size))
@@ -128,11 +128,6 @@ class _Carrier:
         way = lay_way(sides, self.work, data)
         return WalMover(sides=sides, way=way, report=self.report, total=len(wal), total_bytes=total)
 
-    def _known_data(self) -> str:
-        """The data directory of a base that was carried before."""
-        done = next(one for one in self.prepared.plan.backups if one.already and one.becomes)
-        return posixpath.join(place_of(self.sides, done.becomes or ""), "data")
-
     def _place(self, base: Base, number: int) -> str:
         backup_id = place(self.sides, base)
         waiting = self.prepared.plan.waiting
@@ -150,6 +145,12 @@ class _Carrier:
 
     def _bytes(self, backups: tuple[Carrying, ...]) -> int:
         return sum(one.bytes or 0 for one in backups)
+
+
+def known_data(prepared: Prepared) -> str:
+    """The data directory of a base that was carried before."""
+    done = next(one for one in prepared.plan.backups if one.already and one.becomes)
+    return posixpath.join(place_of(prepared.sides, done.becomes or ""), "data")
 
 
 def reindex(sides: Sides) -> None:

@@ -21,7 +21,7 @@ from pgwrap.engines.catalog_port import ArchivedFile, Incoming, IncomingRequest,
 from pgwrap.engines.port import Engine, EngineVersion, ObserveRequest
 from pgwrap.errors import EngineFailed, EngineUnsupported, Refused, UsageError
 from pgwrap.ops import carry_wal_into_barman
-from pgwrap.ops.carry_into_barman import carry_into_barman, own_wal
+from pgwrap.ops.carry_into_barman import carry_into_barman, known_data, own_wal
 from pgwrap.ops.carry_planning import Prepared, plan_into_barman, wal_present
 from pgwrap.ops.carry_sides import CarryOptions, CarryTools
 from pgwrap.ops.carry_wal_into_barman import WalMover, Way, batches
@@ -276,6 +276,16 @@ def test_what_is_there_is_not_carried_again(tmp_path: Path) -> None:
     prepared = Scene(tmp_path, observation(backup(2), backup(5), backup(7)), target).plan()
     assert [one[:2] for one in decisions(prepared)] == [(True, True), (False, False), (True, False)]
     assert "another backup called 20261106T000000" in decisions(prepared)[1][2]
+
+
+def test_wal_that_follows_is_fetched_by_a_base_that_is_there(tmp_path: Path) -> None:
+    """Where no base is left to carry, one that came before tells whose WAL it is."""
+    there = replace(backup(2), engine="barman", id="20261103T000000")
+    target = Observation(engine="barman", engine_name="fresh", backups=(there,))
+    scene = Scene(tmp_path, observation(backup(2)), target)
+    prepared = scene.plan()
+    assert prepared.plan.waiting == ()
+    assert known_data(prepared) == f"{scene.receiver.bases}/{there.id}/data"
 
 
 def test_fewer_bases_are_a_wish_that_is_said(tmp_path: Path) -> None:
