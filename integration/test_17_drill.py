@@ -272,7 +272,7 @@ def test_a_place_without_room_is_refused_with_figures(two: Estate, name: str) ->
 def test_a_disk_that_runs_full_tells_nothing(two: Estate, name: str) -> None:
     """The drill is unknown, the place is clean."""
     with small_disk(two, 400) as place, drilling(two, name, "--directory", str(place), "-o", "json") as running:
-        wait_for(lambda: bool(list(place.glob("pgwrap-drill-*/data"))))
+        wait_for(lambda: bool(list(place.glob("pgwrap-drill-*/etc"))))
         fill(place / "ballast")
         stdout, _ = running.communicate(timeout=300)
         report = json.loads(stdout)["result"]
