@@ -20,6 +20,7 @@ from integration.lab.postgres import PostgresServer, describe_server
 from integration.lab.room import room
 from pgwrap.domain.facts import Tablespace
 
+pytestmark = pytest.mark.thorough
 HISTORY = "orders-history"
 WORDS = """\
     history: orders-history
