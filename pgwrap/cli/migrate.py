@@ -356,7 +356,7 @@ def _ground(run_: Session, name: str, options: Options) -> Iterator[Ground]:
     from pgwrap.ops.hooks import Hooks
     from pgwrap.ops.migrate import pair
     from pgwrap.ops.migration_ground import Ground
-    from pgwrap.ops.migration_memory import keep_migration
+    from pgwrap.ops.migration_memory import keep_progress
     from pgwrap.present.encode import encode
     from pgwrap.present.json_format import json_text
     from pgwrap.system.spool import LocalSpool
@@ -382,7 +382,7 @@ def _ground(run_: Session, name: str, options: Options) -> Iterator[Ground]:
             options=options,
             spool=LocalSpool(),
             store=LocalStore(),
-            keep=lambda migration: keep_migration(migration, tools.journal),
+            keep=lambda migration: keep_progress(migration, tools.journal),
             encode=lambda value: json_text(encode(value)),
         )
     finally:

@@ -130,7 +130,7 @@ def _require_ready(ground: Ground, migration: Migration, *, history: bool) -> No
 
 def run(ground: Ground, migration: Migration, until: StepName) -> Migration:
     """Go on to `until`, or to where it was paused; raises what a step raises, and the journal has how far it came."""
-    ground.keep(migration)
+    keep_migration(migration, ground.tools.journal)
     for name in (step.name for step in migration.steps):
         if migration.is_done(name):
             continue

@@ -37,13 +37,14 @@ def feed_both(ground: Ground, migration: Migration) -> MigrationStep:
     new, old = ground.as_run(ground.new), ground.as_run(ground.old)
     wanted = together(_needed(ground, new), _needed(ground, old))
     before = ground.server()
-    kept = step.kept or ((_BEFORE, json.dumps(_as_they_are(wanted, before))),)
+    step = replace(step, kept=step.kept or ((_BEFORE, json.dumps(_as_they_are(wanted, before))),))
+    ground.keep(migration.with_step(step, ground.tools.clock()))
     _set(ground, new, wanted, before)
     _require_archiving(ground.server(), wanted)
     for command in ground.receiving(new).start:
         _must(ground, command)
     segment = both_have(ground, migration)
-    return replace(step, kept=kept, proof=f"both engines have {segment}, which was closed for that")
+    return replace(step, proof=f"both engines have {segment}, which was closed for that")
 
 
 def _needed(ground: Ground, cluster: Cluster) -> tuple[PostgresSetting, ...]:

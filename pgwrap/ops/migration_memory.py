@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pgwrap.domain.migration import Migration, as_it_stands
 from pgwrap.domain.migration_record import from_data, to_data
 from pgwrap.domain.model import Fleet
@@ -16,6 +18,13 @@ def keep_migration(migration: Migration, journal: Journal) -> None:
             id=migration.id, cluster=migration.cluster, began_at=migration.began_at, report=to_data(migration)
         )
     )
+
+
+def keep_progress(migration: Migration, journal: Journal) -> None:
+    """Keep how far it is; that it is to pause, which another process may have said meanwhile, stays said."""
+    known = next((one for one in migrations_of(journal, migration.cluster) if one.id == migration.id), None)
+    told = known is not None and known.state == "paused" and migration.state == "running"
+    keep_migration(replace(migration, state="paused") if told else migration, journal)
 
 
 def migrations_of(journal: Journal, cluster: str | None = None) -> tuple[Migration, ...]:
