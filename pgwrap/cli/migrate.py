@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, NoReturn, TypeAlias
 
 import typer
 
@@ -149,9 +149,6 @@ def run(
     Exit 0 came as far as was asked, 1 paused, 5 an engine failed, 7 another run is at it, 8 refused.
     """
     with _session("migrate run", output, verbose, quiet=quiet, log_file=log_file, spec_file=config) as run_:
-        from pgwrap.domain.migration import StepName
-        from pgwrap.ops.migrate import alone, begin
-        from pgwrap.ops.migrate import run as go_on
         from pgwrap.ops.migration_ground import Options
 
         options = Options(
@@ -162,12 +159,7 @@ def run(
             patience=wal_patience,
             force=force,
         )
-        with _ground(run_, cluster, options) as ground, alone(ground.fleet, ground.new.name, ground.world):
-            migration = begin(ground, history=not without_history)
-            _confirm(migration, until, yes=yes)
-            done = go_on(ground, migration, StepName(until.value))
-            _answer(run_, (done,))
-            raise typer.Exit(1 if done.state == "paused" else 0)
+        _go_on(run_, cluster, options, until, history=not without_history, yes=yes)
 
 
 @migrate.command()
@@ -228,21 +220,11 @@ def resume(
 ) -> None:
     """Go on with a migration that was paused, failed or killed; `run` does the same."""
     with _session("migrate resume", output, verbose, quiet=quiet, log_file=log_file, spec_file=config) as run_:
-        from pgwrap.domain.migration import StepName
-        from pgwrap.ops.migrate import alone, begin
-        from pgwrap.ops.migrate import run as go_on
         from pgwrap.ops.migration_ground import Options
 
         _under_way(run_, cluster)
-        with (
-            _ground(run_, cluster, Options(directory=_absolute(directory), deadline=timeout)) as ground,
-            alone(ground.fleet, ground.new.name, ground.world),
-        ):
-            migration = begin(ground, history=True)
-            _confirm(migration, until, yes=yes)
-            done = go_on(ground, migration, StepName(until.value))
-            _answer(run_, (done,))
-            raise typer.Exit(1 if done.state == "paused" else 0)
+        options = Options(directory=_absolute(directory), deadline=timeout)
+        _go_on(run_, cluster, options, until, history=True, yes=yes)
 
 
 @migrate.command()
@@ -309,12 +291,26 @@ def prove(
 # What they share
 
 
+def _go_on(run_: Session, name: str, options: Options, until: Until, *, history: bool, yes: bool) -> NoReturn:
+    """Begin, or go on, up to a step; then leave with the answer's exit code."""
+    from pgwrap.domain.migration import StepName
+    from pgwrap.ops.migrate import alone, begin, run
+
+    with _ground(run_, name, options) as ground, alone(ground.fleet, ground.new.name, ground.world):
+        migration = begin(ground, history=history)
+        _confirm(migration, until, yes=yes)
+        done = run(ground, migration, StepName(until.value))
+        _answer(run_, (done,))
+        raise typer.Exit(1 if done.state == "paused" else 0)
+
+
 def _draft_if_missing(run_: Session, name: str, to: Engine | None) -> None:
     """Where no entry replaces the named one, say what one could look like; exit 1."""
+    from pgwrap.ops.migrate import successor
+
     fleet = run_.fleet(as_written=True)
-    cluster = fleet.cluster(name)
-    successor = cluster if cluster.replaces else next((one for one in fleet.clusters if one.replaces == name), None)
-    if successor is None:
+    cluster, new = fleet.cluster(name), successor(fleet, name)
+    if new is None:
         from pgwrap.domain.draft_successor import draft
 
         if to is not None and to.value == cluster.engine.kind.value:
@@ -322,9 +318,9 @@ def _draft_if_missing(run_: Session, name: str, to: Engine | None) -> None:
         run_.say(f"the spec describes {name} under {cluster.engine.kind} alone; add an entry such as this to clusters:")
         run_.answer(draft(cluster))
         raise typer.Exit(1)
-    if to is not None and successor.engine.kind.value != to.value:
-        message = f"the spec moves {successor.replaces} to {successor.engine.kind}, not to {to.value}"
-        raise UsageError(message, hint=f"change `engine:` of {successor.name}, or leave out --to")
+    if to is not None and new.engine.kind.value != to.value:
+        message = f"the spec moves {new.replaces} to {new.engine.kind}, not to {to.value}"
+        raise UsageError(message, hint=f"change `engine:` of {new.name}, or leave out --to")
 
 
 @contextmanager

@@ -59,7 +59,6 @@ _ORDERS: Final[Mapping[EngineName, tuple[StepName, ...]]] = {
     ),
 }
 """Barman's first native backup of a new server deletes older WAL, so what is carried comes before it."""
-LAST_REVERSIBLE: Final = StepName.CUT_OVER
 
 
 def order(engine: EngineName, *, history: bool) -> tuple[StepName, ...]:

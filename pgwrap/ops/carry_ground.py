@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import field
 
 from pgwrap.domain.carry_choice import room_needed, segment_size
@@ -18,7 +18,7 @@ from pgwrap.engines.port import EngineVersion
 from pgwrap.errors import UsageError
 from pgwrap.ops.foretelling import installation_of, version_of
 from pgwrap.ops.observing import must_be_read, observed
-from pgwrap.ops.scratch_copy import Tools, user_for_copies
+from pgwrap.ops.scratch_copy import Tools, private_place, user_for_copies
 from pgwrap.ops.world import World
 from pgwrap.records import dataclass
 from pgwrap.system.port import MARK_VARIABLE, ScratchClaim, ScratchPlace, WalSpool
@@ -106,21 +106,12 @@ class Crossing:
         staged = backup.type == "incremental" or said not in (None, "none")
         return room_needed(backup, segment_size(self.observation), staged=staged)
 
-    @contextmanager
-    def place(self, purpose: str) -> Iterator[ScratchPlace]:
-        """A private place of the source's user, removed in any event; the journal has it until it is gone."""
+    def place(self, purpose: str) -> AbstractContextManager[ScratchPlace]:
+        """A private place of the source's user, removed in any event."""
         tools = self.tools.copies
         path = posixpath.join(self.parent, f"pgwrap-{purpose}-{tools.token}")
         claim = ScratchClaim(path=path, token=tools.token, drill=f"the carrying of {self.source.name}")
-        tools.journal.claim(claim)
-        try:
-            yield tools.scratch.make(claim, self.source_user)
-        finally:
-            left = tools.scratch.remove(claim)
-            if left:
-                tools.say(f"a scratch place could not be removed whole: {', '.join(left)}; the next run tries again")
-            else:
-                tools.journal.release(claim)
+        return private_place(tools, claim, self.source_user)
 
 
 def crossing(

@@ -5,8 +5,7 @@ dumps the selection from there and loads it, in one transaction, where that was 
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import field
 from time import monotonic
 
@@ -22,11 +21,10 @@ from pgwrap.ops.drill_probes import Looker
 from pgwrap.ops.foretelling import told_version
 from pgwrap.ops.holdings import holdings_of
 from pgwrap.ops.restore_planning import refused
-from pgwrap.ops.scratch_copy import ScratchCopy, Tools, major_of, sweep, user_for_copies
+from pgwrap.ops.scratch_copy import ScratchCopy, Tools, major_of, private_place, sweep, user_for_copies
 from pgwrap.ops.scratch_server import ScratchServer
 from pgwrap.ops.world import World
 from pgwrap.records import dataclass
-from pgwrap.system.port import ScratchPlace
 
 _LOOK_DEADLINE = 30.0
 """Seconds for each question to an engine or a server."""
@@ -150,7 +148,8 @@ def carry_out(prepared: Prepared, *, say: Callable[[str], None]) -> Extraction:
     tools.journal.prepare()
     sweep(tools)
     began = monotonic()
-    with _place(prepared) as place:
+    claim = copy.claim(prepared.plan.directory, "only", f"the copy of {prepared.plan.cluster} for --only")
+    with private_place(tools, claim, copy.user) as place:
         server = copy.server(place)
         say(f"restoring {copy.backup.id} into {place.path} ({prepared.plan.reason})")
         job = copy.job(place)
@@ -171,23 +170,6 @@ def carry_out(prepared: Prepared, *, say: Callable[[str], None]) -> Extraction:
         seconds=monotonic() - began,
         entries=loaded,
     )
-
-
-@contextmanager
-def _place(prepared: Prepared) -> Iterator[ScratchPlace]:
-    """A private place; Refused where something of it is left afterwards."""
-    copy, tools = prepared.copy, prepared.copy.tools
-    identifier = f"the copy of {prepared.plan.cluster} for --only"
-    claim = copy.claim(prepared.plan.directory, "only", identifier)
-    tools.journal.claim(claim)
-    try:
-        yield tools.scratch.make(claim, copy.user)
-    finally:
-        left = tools.scratch.remove(claim)
-        if left:
-            tools.say(f"the scratch copy could not be removed whole: {', '.join(left)}; the next drill tries again")
-        else:
-            tools.journal.release(claim)
 
 
 def _not_reached(server: ScratchServer, prepared: Prepared) -> EngineFailed:

@@ -58,17 +58,22 @@ _STEPS: Final[Mapping[StepName, _Doing]] = {
 
 def pair(fleet: Fleet, name: str) -> tuple[Cluster, Cluster]:
     """The entry that is replaced and the one that replaces it, whichever of them is named; UsageError for neither."""
-    cluster = fleet.cluster(name)
-    if cluster.replaces is not None:
-        return fleet.cluster(cluster.replaces), cluster
-    successor = next((one for one in fleet.clusters if one.replaces == name), None)
-    if successor is None:
+    new = successor(fleet, name)
+    if new is None or new.replaces is None:
         raise UsageError(
             f"no entry of the spec replaces {name!r}",
             hint=f"describe the cluster under its new engine as an entry of its own that says `replaces: {name}`; "
             f"`pgwrap migrate plan {name}` drafts one",
         )
-    return cluster, successor
+    return fleet.cluster(new.replaces), new
+
+
+def successor(fleet: Fleet, name: str) -> Cluster | None:
+    """The entry that replaces another, whichever of the two is named; None where there is but one."""
+    cluster = fleet.cluster(name)
+    return (
+        cluster if cluster.replaces is not None else next((one for one in fleet.clusters if one.replaces == name), None)
+    )
 
 
 def engine_name(cluster: Cluster) -> EngineName:

@@ -12,7 +12,7 @@ from pgwrap.domain.feeding import COMMAND, together
 from pgwrap.domain.migration import Migration, MigrationStep, StepName
 from pgwrap.domain.model import Cluster
 from pgwrap.domain.plan import AlterSystem, PostgresSetting
-from pgwrap.domain.settings import setting_states
+from pgwrap.domain.settings import setting_states, sql_literal
 from pgwrap.domain.wal import Segment
 from pgwrap.errors import EngineFailed, Refused
 from pgwrap.ops.altering import alteration, psql, setting_steps
@@ -108,13 +108,15 @@ def both_have(ground: Ground, migration: Migration) -> str:
     """Have PostgreSQL close segments until both archives hold one; its name. EngineFailed when none comes to both
     in time: a receiver that has just been started gets only what is written from then on."""
     closed: list[str] = []
+    takes = tuple(ground.receiving(cluster).take for cluster in (ground.old, ground.new))
     patience = Patience(seconds=ground.options.patience, pause=1.0)
     due = 0.0
     while True:
         if patience.spent >= due:
             closed.append(_close_segment(ground))
             due = patience.spent + _BETWEEN
-        take_in(ground)
+        for take in takes:  # what fails shows in what is missing then
+            ground.world.runner.run_all(take)
         seen = ground.look(migration)
         arrived = next((one for one in reversed(closed) if all(has_segment(side, one) for side in seen)), None)
         if arrived is not None:
@@ -140,12 +142,6 @@ def _close_segment(ground: Ground) -> str:
             cluster=ground.new.name,
         )
     return switched.segment
-
-
-def take_in(ground: Ground) -> None:
-    """Have the engines put what has arrived into their archives; what fails shows in what is missing then."""
-    for cluster in (ground.old, ground.new):
-        ground.world.runner.run_all(ground.receiving(cluster).take)
 
 
 def has_segment(observation: Observation, segment: str) -> bool:
@@ -199,7 +195,7 @@ def let_go(ground: Ground, cluster: Cluster) -> None:
     ground.world.runner.run_all(receiving.stop)
     if receiving.slot is None:
         return
-    name = "'" + receiving.slot.replace("'", "''") + "'"
+    name = sql_literal(receiving.slot)
     where = f"from pg_catalog.pg_replication_slots where slot_name = {name}"
     statements = (  # a receiver that a timer has started again in the meantime is sent away first
         f"select pg_catalog.pg_terminate_backend(active_pid) {where} and active",

@@ -129,10 +129,6 @@ class Ground:
             note_engines(clusters, records)
         return tuple(_left(one.step, one.message) for one in done.left)
 
-    def run(self, step: Run) -> None:
-        """Run a command that must succeed."""
-        step.check(self.world.runner.run(step.command))
-
     def as_run(self, cluster: Cluster) -> Cluster:
         """The entry with the user its engine's commands run as."""
         (known,) = owned((cluster,), self.world)

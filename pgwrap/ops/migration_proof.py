@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 
@@ -27,7 +26,7 @@ from pgwrap.ops.fingerprint import fingerprint
 from pgwrap.ops.migration_feed import both_have
 from pgwrap.ops.migration_ground import LOOK, Ground
 from pgwrap.ops.proofs import CommitCache, ProofReader
-from pgwrap.ops.scratch_copy import ScratchCopy, major_of, sweep, user_for_copies
+from pgwrap.ops.scratch_copy import ScratchCopy, major_of, private_place, sweep, user_for_copies
 from pgwrap.ops.scratch_server import ScratchServer
 from pgwrap.system.port import ScratchPlace
 
@@ -200,7 +199,8 @@ def _restored(ground: Ground, cluster: Cluster, candidate: Candidate, moment: da
     )
     parent = ground.options.directory or cluster.drill.directory or tools.scratch.default_parent()
     copy.require_room(parent)
-    with _place(copy, parent) as place:
+    claim = copy.claim(parent, "prove", f"the proof of {cluster.name}")
+    with private_place(tools, claim, copy.user) as place:
         ground.say(f"restoring {moment.isoformat()} from {candidate.backup.id} of {cluster.engine.kind}")
         server = _started(copy, place, moment)
         looker = Looker(cluster=cluster, server=server, sql=tools.sql, deadline=_QUESTIONS)
@@ -227,18 +227,3 @@ def _started(copy: ScratchCopy, place: ScratchPlace, moment: datetime) -> Scratc
         said = next((line for line in reversed(log.splitlines()) if "FATAL" in line), "its log says no reason")
         raise EngineFailed(f"the copy of {copy.backup.id} did not come up: {said}", cluster=copy.cluster.name)
     return server
-
-
-@contextmanager
-def _place(copy: ScratchCopy, parent: str) -> Iterator[ScratchPlace]:
-    tools = copy.tools
-    claim = copy.claim(parent, "prove", f"the proof of {copy.cluster.name}")
-    tools.journal.claim(claim)
-    try:
-        yield tools.scratch.make(claim, copy.user)
-    finally:
-        left = tools.scratch.remove(claim)
-        if left:
-            tools.say(f"the copy could not be removed whole: {', '.join(left)}; the next run tries again")
-        else:
-            tools.journal.release(claim)

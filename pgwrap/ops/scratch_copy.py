@@ -6,7 +6,8 @@ It never touches the original, its repository or its archive. What a killed one 
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 
@@ -88,6 +89,20 @@ def sweep(tools: Tools) -> None:
             tools.say(f"removed what {claim.drill}, which was killed, had left in {claim.path}")
         end_killed(claim.drill, tools.journal, tools.clock())
         tools.journal.release(claim)
+
+
+@contextmanager
+def private_place(tools: Tools, claim: ScratchClaim, owner: str) -> Iterator[ScratchPlace]:
+    """A private place of `owner`'s, removed in any event; the journal has it until it is gone."""
+    tools.journal.claim(claim)
+    try:
+        yield tools.scratch.make(claim, owner)
+    finally:
+        left = tools.scratch.remove(claim)
+        if left:
+            tools.say(f"the scratch copy could not be removed whole: {', '.join(left)}; the next drill tries again")
+        else:
+            tools.journal.release(claim)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
