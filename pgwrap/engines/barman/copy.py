@@ -10,6 +10,7 @@ from collections.abc import Generator
 from typing import Final
 
 from pgwrap.domain.command import Command, Outcome
+from pgwrap.domain.facts import Tablespace
 from pgwrap.engines.barman.envelope import messages_of, read_object
 from pgwrap.engines.barman.failures import check_ran, is_busy, reason
 from pgwrap.engines.barman.restore import NOT_VALID, RENAMED, tablespaces
@@ -24,6 +25,14 @@ _ALL_IS_COPIED: Final = "false"
 
 def copy(request: CopyRequest) -> Generator[tuple[Command, ...], tuple[Outcome, ...], CopyJob]:
     """`barman recover`, `restore` from 3.12 on, with every tablespace mapped."""
+    command, _ = yield from restoring(request, ("--no-get-wal",), _timeline(request))
+    return CopyJob(command=command, check=lambda ended: check(request, ended), unless_signalled=_ALL_IS_COPIED)
+
+
+def restoring(
+    request: CopyRequest, words: tuple[str, ...], more: tuple[str, ...] = ()
+) -> Generator[tuple[Command, ...], tuple[Outcome, ...], tuple[Command, tuple[Tablespace, ...]]]:
+    """The command with these words about WAL and targets, and the backup's tablespaces, each of which it maps."""
     cluster = request.cluster
     if request.backup.type == "snapshot":
         message = "a snapshot is restored by its cloud provider's means, not into a directory"
@@ -33,9 +42,9 @@ def copy(request: CopyRequest) -> Generator[tuple[Command, ...], tuple[Outcome, 
         argv=(
             *(cluster.engine.command, "-c", cluster.engine.config, "-f", "json"),
             "recover" if request.version < RENAMED else "restore",
-            "--no-get-wal",
+            *words,
             *staging(request),
-            *_timeline(request),
+            *more,
             *(part for one in there for part in ("--tablespace", f"{one.name}:{request.tablespaces}/{one.oid}")),
             *(cluster.engine_name, request.backup.id, request.data),
         ),
@@ -43,7 +52,7 @@ def copy(request: CopyRequest) -> Generator[tuple[Command, ...], tuple[Outcome, 
         environment=request.environment,
         deadline=request.deadline,
     )
-    return CopyJob(command=command, check=lambda ended: check(request, ended), unless_signalled=_ALL_IS_COPIED)
+    return command, there
 
 
 def _timeline(request: CopyRequest) -> tuple[str, ...]:

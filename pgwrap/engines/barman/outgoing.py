@@ -14,10 +14,9 @@ from pgwrap.domain.facts import Finding
 from pgwrap.domain.model import Cluster
 from pgwrap.domain.wal_file import WalFile, is_wal_name
 from pgwrap.engines.barman import commands
-from pgwrap.engines.barman.copy import check, staging
+from pgwrap.engines.barman.copy import check, restoring
 from pgwrap.engines.barman.failures import check_ran, read, reason
 from pgwrap.engines.barman.parse import parse_diagnosis, parse_wal_list
-from pgwrap.engines.barman.restore import RENAMED, tablespaces
 from pgwrap.engines.history_port import Departure
 from pgwrap.engines.port import CopyRequest
 from pgwrap.errors import EngineFailed, EngineUnsupported
@@ -49,25 +48,8 @@ class BarmanSource:
 
 def restore_to_consistency(request: CopyRequest) -> Generator[tuple[Command, ...], tuple[Outcome, ...], Departure]:
     """`barman recover` (`restore` from 3.12 on) without WAL, of which old versions would copy all that came later."""
-    cluster = request.cluster
-    if request.backup.type == "snapshot":
-        message = "a snapshot is restored by its cloud provider's means, not into a directory"
-        raise EngineUnsupported(message, cluster=cluster.name)
-    there = yield from tablespaces(cluster, request.backup, request.run_as)
-    command = Command(
-        argv=(
-            *(cluster.engine.command, "-c", cluster.engine.config, "-f", "json"),
-            "recover" if request.version < RENAMED else "restore",
-            "--get-wal",
-            *("--target-immediate", "--target-action", "shutdown"),
-            *staging(request),
-            *(part for one in there for part in ("--tablespace", f"{one.name}:{request.tablespaces}/{one.oid}")),
-            *(cluster.engine_name, request.backup.id, request.data),
-        ),
-        run_as=request.run_as,
-        environment=request.environment,
-        deadline=request.deadline,
-    )
+    words = ("--get-wal", "--target-immediate", "--target-action", "shutdown")
+    command, there = yield from restoring(request, words)
     return Departure(command=command, check=lambda ended: check(request, ended), tablespaces=there)
 
 
