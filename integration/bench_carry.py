@@ -31,7 +31,7 @@ from integration.lab.room import room
 
 SCALE = 20
 """Of pgbench: about 15 MB each."""
-SEGMENTS = 100
+SEGMENTS = 300
 SEGMENT = 16 << 20
 DEADLINE = 1200.0
 HISTORY = f"{NEW}-history"
@@ -170,7 +170,7 @@ class IntoPgbackrest:
     def carried(self) -> float:
         """Wall seconds of ours, all of it."""
         self._empty("backup", "archive")
-        return self._crossing("carry")
+        return self._crossing()
 
     def by_hand(self) -> float:
         """Wall seconds of `barman recover`, a start to where it is consistent, a backup offline, and its WAL."""
@@ -196,7 +196,7 @@ class IntoPgbackrest:
     def wal_carried(self) -> float:
         """Wall seconds of ours."""
         self._empty("archive")
-        return self._crossing("wal", self.files[-1].name)
+        return self._crossing()
 
     def pushed(self) -> float:
         """Wall seconds of an `archive-push` for each, after a gunzip where that is needed."""
@@ -227,9 +227,8 @@ class IntoPgbackrest:
                 shutil.rmtree(path, ignore_errors=True)
         os.sync()
 
-    def _crossing(self, *what: str) -> float:
-        verb, *more = what
-        words = (verb, OLD, NEW, str(self.made.room.directory("carry")), *more)
+    def _crossing(self) -> float:
+        words = ("carry", OLD, NEW, str(self.made.room.directory("carry")))
         return self._checked(_program(self.made, "crossing", *words))
 
     def _checked(self, seconds: float) -> float:

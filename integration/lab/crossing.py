@@ -1,7 +1,7 @@
 """Carries a history from Barman into pgBackRest as a command: `python -m integration.lab.crossing WHAT OLD NEW PLACE`.
 
-WHAT is `plan`, `carry` or `wal`, the last one with the name of a segment after PLACE. It prints what came of it, as
-JSON; PGWRAP_CONFIG names the spec, and KILLED_AT the number of the effect before which it is to die.
+WHAT is `plan` or `carry`. It prints what came of it, as JSON; PGWRAP_CONFIG names the spec, and KILLED_AT the number of
+the effect before which it is to die.
 """
 
 from __future__ import annotations
@@ -18,40 +18,33 @@ from integration.lab.killing import watch
 from pgwrap.cli.drill import tools_for
 from pgwrap.cli.session import Session, session
 from pgwrap.domain.carrying import Bases
-from pgwrap.domain.wal import Segment
 from pgwrap.ops.carry_into_pgbackrest import (
     CarryOptions,
     CarryTools,
     carry_into_pgbackrest,
-    carry_wal_into_pgbackrest,
     plan_into_pgbackrest,
 )
 from pgwrap.system.spool import LocalSpool
 
 
-def work(run: Session, what: str, old: str, new: str, words: list[str]) -> Any:
+def work(run: Session, what: str, old: str, new: str, place: str) -> Any:
     """Do it, and what came of it."""
     fleet = run.fleet(as_written=True)
     source, target, world = fleet.cluster(old), fleet.cluster(new), run.world()
     tools = CarryTools(copies=tools_for(run, fleet), spool=LocalSpool())
     options = CarryOptions(
         bases=Bases.parse(os.environ.get("BASES", "all")),
-        directory=words[0],
-        until=Segment.parse(words[1], 16 << 20) if len(words) > 1 else None,
+        directory=place,
         progress=lambda told: run.say(f"{told.phase} {told.done}/{told.total} {told.name}"),
     )
-    plan = plan_into_pgbackrest(fleet, source, target, world, tools, options)
-    if what == "plan":
-        return plan
-    if what == "wal":
-        return carry_wal_into_pgbackrest(fleet, source, target, world, tools, options)
-    return carry_into_pgbackrest(plan, fleet, world, tools, options)
+    prepared = plan_into_pgbackrest(fleet, source, target, world, tools, options)
+    return prepared.plan if what == "plan" else carry_into_pgbackrest(prepared)
 
 
 def main() -> None:
     """What a command of pgwrap would do: its answer, or its error and exit code."""
     with session("migrate", output="json") as running:
-        found = work(running, sys.argv[1], sys.argv[2], sys.argv[3], sys.argv[4:])
+        found = work(running, *sys.argv[1:5])
         print(json.dumps(dataclasses.asdict(found), default=str))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from pgwrap.domain.wal import Segment, is_segment_name
+from pgwrap.domain.wal import is_segment_name
 from pgwrap.records import dataclass
 
 _ANY: Final = re.compile(r"[0-9A-F]{24}(?:\.partial|\.[0-9A-F]{8}\.backup)?|[0-9A-F]{8}\.history")
@@ -28,11 +28,3 @@ class WalFile:
 def is_wal_name(text: str) -> bool:
     """Whether `text` is the name of a file that PostgreSQL archives (src/include/access/xlog_internal.h)."""
     return _ANY.fullmatch(text) is not None
-
-
-def is_wanted(name: str, until: Segment | None, segment_size: int) -> bool:
-    """Whether a file belongs to the WAL up to `until`: a later segment, or one of a later timeline, does not."""
-    if until is None or not is_segment_name(name):
-        return True
-    segment = Segment.parse(name, segment_size)
-    return segment.timeline <= until.timeline and segment.number <= until.number

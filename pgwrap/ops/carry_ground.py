@@ -11,7 +11,6 @@ from pgwrap.domain.carry_choice import room_needed, segment_size
 from pgwrap.domain.carrying import Bases, CarryProgress
 from pgwrap.domain.facts import Backup, Observation
 from pgwrap.domain.model import Cluster, EngineKind, Fleet
-from pgwrap.domain.wal import Segment
 from pgwrap.domain.wal_file import WalFile
 from pgwrap.engines.history_port import HistorySource, HistoryStanza, Holdings, Side
 from pgwrap.engines.port import EngineVersion
@@ -44,8 +43,6 @@ class CarryOptions:
     """Whether a set is stored as its difference from the one before it, where that can be."""
     parallel: int | None = None
     """How many WAL files are on their way at a time; None: as the target's spec says, else a few."""
-    until: Segment | None = None
-    """For the WAL alone: carry none behind this segment."""
     planned: bool = False
     """Whether the target may be not configured yet: enough for a plan."""
     deadline: float = 86400.0
@@ -68,6 +65,8 @@ class Crossing:
     version: EngineVersion
     """Barman's."""
     observation: Observation
+    wals: str
+    """The directory of the source's WAL."""
     origin: HistorySource
     stanza: HistoryStanza
 
@@ -90,9 +89,7 @@ class Crossing:
 
     def files(self) -> tuple[WalFile, ...]:
         """The source's WAL files; raises what Barman's failures raise."""
-        user = self.source_user
-        directory = self.world.converse(self.origin.wal_directory(self.source, user))
-        return self.world.converse(self.origin.wal_files(self.source, directory, user))
+        return self.world.converse(self.origin.wal_files(self.source, self.wals, self.source_user))
 
     def holdings(self) -> Holdings:
         """What the target has of it; raises what pgBackRest's failures raise."""
@@ -124,6 +121,7 @@ def crossing(
     observation = observed(fleet, (source,), world, options.look_deadline)[source.name]
     must_be_read(source, observation)
     engine, other = world.engine(source.engine), world.engine(target.engine)
+    origin = engine.history_source()
     side = Side(
         installation=installation_of(fleet, target),
         version=world.converse(other.version(target.engine, target_user)),
@@ -141,7 +139,8 @@ def crossing(
         target_user=target_user,
         version=version_of(observation, engine.newest),
         observation=observation,
-        origin=engine.history_source(),
+        wals=world.converse(origin.wal_directory(source, source_user)),
+        origin=origin,
         stanza=other.history_stanza(target, side),
     )
 

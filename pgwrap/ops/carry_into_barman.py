@@ -182,9 +182,11 @@ def own_wal(backup: Backup, wal: tuple[ArchivedFile, ...], segment_size: int) ->
 def _prove(sides: Sides, backups: tuple[Carrying, ...]) -> tuple[str, ...]:
     """That each is whole at Barman and as it was at pgBackRest; what could not be shown."""
     carried = tuple(one for one in backups if one.carried)
+    settled = {backup.id for backup in sides.target_seen.backups if backup.state == "done"}
     for one in carried:
         sides.tools.store.remove(posixpath.join(place_of(sides, one.becomes or ""), MARK))
-        sides.incoming.check(sides.world.runner.run(sides.incoming.settle(one.becomes or "")))
+        if one.becomes not in settled:
+            sides.incoming.check(sides.world.runner.run(sides.incoming.settle(one.becomes or "")))
     seen = observed(sides.fleet, (sides.target,), sides.world, sides.options.look)[sides.target.name]
     must_be_read(sides.target, seen)
     there = {backup.id: backup for backup in seen.backups}

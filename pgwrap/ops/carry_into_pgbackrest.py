@@ -15,7 +15,7 @@ from pgwrap.domain.carrying import Carrying, CarryPlan, CarryProgress, CarryResu
 from pgwrap.domain.facts import WalGap
 from pgwrap.domain.gaps import gaps
 from pgwrap.domain.model import Cluster, Fleet
-from pgwrap.domain.wal import Segment
+from pgwrap.domain.wal_file import WalFile
 from pgwrap.engines.history_port import CarriedSet, Holdings
 from pgwrap.errors import PgwrapError, Refused
 from pgwrap.ops.carry_ground import CarryOptions, CarryTools, Crossing, crossing
@@ -25,37 +25,49 @@ from pgwrap.ops.carry_unpack import cannot_unpack
 from pgwrap.ops.observing import observed
 from pgwrap.ops.scratch_copy import major_of, sweep
 from pgwrap.ops.world import World
+from pgwrap.records import dataclass
 
 __all__ = [
     "CarryOptions",
     "CarryTools",
-    "WalCarried",
+    "Prepared",
     "carry_into_pgbackrest",
-    "carry_wal_into_pgbackrest",
     "plan_into_pgbackrest",
 ]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A plan, and both sides as they were found for it."""
+
+    plan: CarryPlan
+    crossing: Crossing
+
+
 def plan_into_pgbackrest(
     fleet: Fleet, source: Cluster, target: Cluster, world: World, tools: CarryTools, options: CarryOptions
-) -> CarryPlan:
+) -> Prepared:
     """What carrying would do, and what stands against it; it changes nothing.
 
     Raises UsageError, EngineUnsupported or an engine's failure where that cannot even be told.
     """
     both = crossing(fleet, source, target, world, tools, options)
+    return Prepared(plan=_plan(both), crossing=both)
+
+
+def _plan(both: Crossing) -> CarryPlan:
     held, files = both.holdings(), both.files()
     found = gaps(both.observation)
     backups = _decided(both, held, found)
     waiting = tuple(one for one in backups if one.waits)
-    missing = wanted_files(both, files, held.files)
+    missing = wanted_files(files, held.files)
     working = max(
         (both.room_for(one.backup) for one in waiting),
         default=0,
     )
     return CarryPlan(
-        source=source.name,
-        target=target.name,
+        source=both.source.name,
+        target=both.target.name,
         backups=backups,
         segments_to_move=len(missing),
         segments_already=len(files) - len(missing),
@@ -63,26 +75,25 @@ def plan_into_pgbackrest(
         gaps=found,
         needed_bytes=sum(one.bytes or 0 for one in waiting) + sum(file.bytes for file in missing) + working,
         free_bytes=_free(both),
-        refusals=(*_without_backups(backups, source), *_refusals(both, held, waiting)),
+        refusals=(*_without_backups(backups, both.source), *_refusals(both, held, waiting, missing)),
         notes=tuple(_notes(both, found)),
     )
 
 
-def carry_into_pgbackrest(
-    plan: CarryPlan, fleet: Fleet, world: World, tools: CarryTools, options: CarryOptions
-) -> CarryResult:
-    """Carry what is not there yet: the backups, oldest first, then the WAL.
+def carry_into_pgbackrest(prepared: Prepared) -> CarryResult:
+    """Carry what is not there yet of what the plan saw: the backups, oldest first, then the WAL.
 
     Refused for a plan that has refusals, Busy while another one carries to the same target. What could not be brought
     to where it is consistent is not carried, and is said in the result's notes.
     """
+    plan, both = prepared.plan, prepared.crossing
     if plan.refusals:
         raise Refused(plan.refusals[0], hint=_others(plan), cluster=plan.target)
     began = monotonic()
-    with _alone(fleet, plan.target, world, tools):
-        both = crossing(fleet, fleet.cluster(plan.source), fleet.cluster(plan.target), world, tools, options)
-        sets, amiss = _carry_sets(both)
-        wal = _carry_wal(both, None)
+    with _alone(both):
+        files = both.files()
+        sets, amiss = _carry_sets(both, files)
+        wal = _carry_wal(both, files)
     return CarryResult(
         source=plan.source,
         target=plan.target,
@@ -94,23 +105,12 @@ def carry_into_pgbackrest(
     )
 
 
-def carry_wal_into_pgbackrest(
-    fleet: Fleet, source: Cluster, target: Cluster, world: World, tools: CarryTools, options: CarryOptions
-) -> WalCarried:
-    """Carry the WAL alone that is not there yet, up to `options.until`; Busy while another one carries there.
-
-    `reached` of the result tells whether that segment is there now: Barman may not have archived it yet.
-    """
-    with _alone(fleet, target.name, world, tools):
-        return _carry_wal(crossing(fleet, source, target, world, tools, options), options.until)
-
-
 @contextmanager
-def _alone(fleet: Fleet, target: str, world: World, tools: CarryTools) -> Iterator[None]:
+def _alone(both: Crossing) -> Iterator[None]:
     """Nobody else carries to this target; what a killed one left behind is gone."""
-    with world.files.exclusive(posixpath.join(fleet.state, f"carry-{target}.lock")):
-        tools.copies.journal.prepare()
-        sweep(tools.copies)
+    with both.world.files.exclusive(posixpath.join(both.fleet.state, f"carry-{both.target.name}.lock")):
+        both.tools.copies.journal.prepare()
+        sweep(both.tools.copies)
         yield
 
 
@@ -119,11 +119,11 @@ def _decided(both: Crossing, held: Holdings, found: tuple[WalGap, ...]) -> tuple
     return decide(both.observation, labels, both.options.bases, found, both.system, both.options.leave)
 
 
-def _carry_sets(both: Crossing) -> tuple[tuple[CarriedSet, ...], tuple[str, ...]]:
+def _carry_sets(both: Crossing, files: tuple[WalFile, ...]) -> tuple[tuple[CarriedSet, ...], tuple[str, ...]]:
     """The sets carried by this run, and what is amiss with them, or with others that were not."""
     held = both.holdings()
     waiting = [one for one in _decided(both, held, gaps(both.observation)) if one.waits]
-    carrier, amiss = SetCarrier(crossing=both, files=both.files()), []
+    carrier, amiss = SetCarrier(crossing=both, files=files), []
     told = CarryProgress(
         phase="backup", done=0, total=len(waiting), bytes=0, total_bytes=sum(one.bytes or 0 for one in waiting)
     )
@@ -140,12 +140,12 @@ def _carry_sets(both: Crossing) -> tuple[tuple[CarriedSet, ...], tuple[str, ...]
     return tuple(carried), tuple(amiss)
 
 
-def _carry_wal(both: Crossing, until: Segment | None) -> WalCarried:
+def _carry_wal(both: Crossing, files: tuple[WalFile, ...]) -> WalCarried:
     """Nothing where no backup was carried yet: without one there is no stanza, and nothing to replay WAL on."""
     held = both.holdings()
     if not held.systems:
-        return WalCarried(reached=until is None)
-    return carry_wal(both, wanted_files(both, both.files(), held.files, until), until)
+        return WalCarried()
+    return carry_wal(both, wanted_files(files, held.files))
 
 
 def _free(both: Crossing) -> int | None:
@@ -157,14 +157,16 @@ def _free(both: Crossing) -> int | None:
         return None
 
 
-def _refusals(both: Crossing, held: Holdings, waiting: tuple[Carrying, ...]) -> Iterator[str]:
+def _refusals(
+    both: Crossing, held: Holdings, waiting: tuple[Carrying, ...], missing: tuple[WalFile, ...]
+) -> Iterator[str]:
     live = observed(both.fleet, (both.target,), both.world, both.options.look_deadline)[both.target.name]
     systems = {both.stanza.name: held.systems[-1:], both.target.engine_name: _told(live.system_identifier)}
     yield from differing(systems, both.system)
     yield from both.stanza.thinning()
     yield from dict.fromkeys(_without_programs(both, waiting))
     yield from _without_room(both, waiting)
-    yield from cannot_unpack(both, wanted_files(both, both.files(), held.files))
+    yield from cannot_unpack(both, missing)
 
 
 def _without_backups(backups: tuple[Carrying, ...], source: Cluster) -> Iterator[str]:

@@ -16,8 +16,7 @@ from pgwrap.domain.carry_choice import segment_size
 from pgwrap.domain.carrying import CarryProgress
 from pgwrap.domain.command import Outcome
 from pgwrap.domain.packing import Packing
-from pgwrap.domain.wal import Segment
-from pgwrap.domain.wal_file import WalFile, is_wanted
+from pgwrap.domain.wal_file import WalFile
 from pgwrap.errors import EngineFailed, PgwrapError
 from pgwrap.ops.carry_ground import Crossing
 from pgwrap.ops.carry_unpack import Unpacker, Unreadable, unpacker
@@ -41,19 +40,14 @@ class WalCarried:
     seconds: float = 0.0
     unreadable: tuple[str, ...] = ()
     """Files of the source that cannot be unpacked, and why: they are as good as missing."""
-    reached: bool = True
-    """Whether the archive now holds the segment that was asked for."""
 
 
-def wanted_files(
-    crossing: Crossing, files: tuple[WalFile, ...], held: Mapping[str, int], until: Segment | None = None
-) -> tuple[WalFile, ...]:
-    """The files of the source that are still to be carried, up to the segment `until`."""
-    size = segment_size(crossing.observation)
-    return tuple(file for file in files if file.name not in held and is_wanted(file.name, until, size))
+def wanted_files(files: tuple[WalFile, ...], held: Mapping[str, int]) -> tuple[WalFile, ...]:
+    """The files of the source that are still to be carried."""
+    return tuple(file for file in files if file.name not in held)
 
 
-def carry_wal(crossing: Crossing, files: tuple[WalFile, ...], until: Segment | None = None) -> WalCarried:
+def carry_wal(crossing: Crossing, files: tuple[WalFile, ...]) -> WalCarried:
     """Archive the files; EngineFailed where one could not be, or is not listed in spite of its command's word."""
     began = monotonic()
     run = _Run(
@@ -71,7 +65,6 @@ def carry_wal(crossing: Crossing, files: tuple[WalFile, ...], until: Segment | N
         bytes=sum(held[name] for name in run.sent),
         seconds=monotonic() - began,
         unreadable=tuple(run.unreadable),
-        reached=until is None or until.name(segment_size(crossing.observation)) in held,
     )
 
 

@@ -21,6 +21,8 @@ from pgwrap.system.port import MARK_VARIABLE, Scratch, ScratchClaim, Store
 
 WORK: Final = ".pgwrap-carry-"
 """How a work directory's name begins; Barman's `*` passes over hidden ones."""
+_PROCESSES: Final = 2
+"""More than there are processors only cost their start, with every batch of WAL."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +49,8 @@ class CarryOptions:
     """Where to work; None: in the target's own directory of backups, so that nothing is copied twice."""
     leave: tuple[str, ...] = ()
     """Backups that are not to come along."""
-    processes: int = 4
+    processes: int | None = None
+    """How many of the source's copy at a time; None: as its `wal.parallel` says, else two."""
     look: float = 60.0
     """Seconds for each question to an engine."""
     deadline: float = 604800.0
@@ -114,7 +117,7 @@ def find_sides(
         archive=archive.archive or "",
         run_as=users[0],
         environment=environment,
-        processes=options.processes,
+        processes=options.processes or source.wal.parallel or _PROCESSES,
         deadline=options.deadline,
     )
     return Sides(

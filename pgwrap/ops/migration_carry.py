@@ -59,9 +59,8 @@ def _into_pgbackrest(ground: Ground, migration: Migration, fleet: Fleet, old: Cl
         deadline=ground.options.deadline,
         progress=partial(_report, ground),
     )
-    plan = into_pgbackrest.plan_into_pgbackrest(fleet, old, new, ground.world, tools, options)
-    go = partial(into_pgbackrest.carry_into_pgbackrest, plan, fleet, ground.world, tools, options)
-    return _Way(plan=plan, go=go)
+    prepared = into_pgbackrest.plan_into_pgbackrest(fleet, old, new, ground.world, tools, options)
+    return _Way(plan=prepared.plan, go=partial(into_pgbackrest.carry_into_pgbackrest, prepared))
 
 
 def _into_barman(ground: Ground, migration: Migration, fleet: Fleet, old: Cluster, new: Cluster) -> _Way:

@@ -51,7 +51,7 @@ def open_log(path: str, redactor: Redactor) -> str | None:
     except OSError as error:
         return f"no log is kept: {path}: {error.strerror}"
     handler = _FileHandler(descriptor)
-    formatter = logging.Formatter("%(asctime)sZ %(levelname)s [%(process)d] %(message)s", "%Y-%m-%dT%H:%M:%S")
+    formatter = logging.Formatter("%(asctime)s.%(msecs)03dZ %(levelname)s [%(process)d] %(message)s", "%Y-%m-%dT%H:%M:%S")
     formatter.converter = time.gmtime
     handler.setFormatter(formatter)
     handler.addFilter(redactor)

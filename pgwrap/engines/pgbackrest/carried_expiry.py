@@ -6,6 +6,7 @@ they ended in the engine they came from, beside the cluster's own backups in the
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Final
@@ -54,7 +55,7 @@ def carried_expiry(shelves: Shelves, policy: Policy, now: datetime) -> dict[str,
     return verdicts | _last(shelves.carried, verdicts)
 
 
-class _Rules:
+class _Rules(ABC):
     """What holds for both kinds of policy."""
 
     def __init__(self, shelves: Shelves) -> None:
@@ -76,8 +77,9 @@ class _Rules:
             return BackupRetention(kept=True, reason=reason, event=_after(minimum - newer))
         return self.by_rule(backup)
 
+    @abstractmethod
     def by_rule(self, backup: Backup) -> BackupRetention:
-        raise NotImplementedError
+        """By the policy alone; its end is known."""
 
 
 class _Number(_Rules):

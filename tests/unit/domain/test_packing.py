@@ -12,8 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pgwrap.domain.packing import HEAD, Packing, packing_of
-from pgwrap.domain.wal import Segment, Timeline
-from pgwrap.domain.wal_file import WalFile, is_wal_name, is_wanted
+from pgwrap.domain.wal_file import WalFile, is_wal_name
 
 SEGMENT = "000000010000000000000003"
 SIZE = 16 << 20
@@ -69,19 +68,7 @@ def test_a_wal_file_is_known_by_its_name(name: str, known: bool) -> None:
     assert is_wal_name(name) is known
 
 
-def test_up_to_a_segment_only_segments_are_left_out() -> None:
-    """A later one, and one of a later timeline; everything else is small, and always wanted."""
-    until = Segment(Timeline(1), 5)
-    wanted = {
-        name: is_wanted(name, until, SIZE)
-        for name in (
-            "000000010000000000000005",
-            "000000010000000000000006",
-            "000000020000000000000005",
-            "000000010000000000000006.partial",
-            "00000002.history",
-        )
-    }
-    assert list(wanted.values()) == [True, False, False, True, True]
-    assert is_wanted("000000020000000000000009", None, SIZE)
-    assert [WalFile(name=name, path=name, bytes=0).is_segment for name in wanted] == [True, True, True, False, False]
+def test_a_segment_is_a_complete_one() -> None:
+    """A partial one or a history is none."""
+    names = (SEGMENT, f"{SEGMENT}.partial", "00000002.history")
+    assert [WalFile(name=name, path=name, bytes=0).is_segment for name in names] == [True, False, False]

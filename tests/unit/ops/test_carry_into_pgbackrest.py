@@ -8,7 +8,7 @@ import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -27,9 +27,8 @@ from pgwrap.errors import Busy, EngineFailed, Refused, UsageError
 from pgwrap.ops.carry_into_pgbackrest import (
     CarryOptions,
     CarryTools,
-    WalCarried,
+    Prepared,
     carry_into_pgbackrest,
-    carry_wal_into_pgbackrest,
     plan_into_pgbackrest,
 )
 from pgwrap.ops.scratch_copy import Tools
@@ -243,7 +242,6 @@ class Bench:
     engines: Engines
     programs: Programs = field(default_factory=Programs)
     told: list[CarryProgress] = field(default_factory=list)
-    until: Segment | None = None
 
     @property
     def fleet(self) -> Fleet:
@@ -280,23 +278,20 @@ class Bench:
     @property
     def options(self) -> CarryOptions:
         """Few threads, short waits."""
-        return CarryOptions(
-            directory=str(self.path / "carry"), parallel=3, deadline=5.0, progress=self.told.append, until=self.until
-        )
+        return CarryOptions(directory=str(self.path / "carry"), parallel=3, deadline=5.0, progress=self.told.append)
 
-    def plan(self) -> CarryPlan:
+    def prepared(self) -> Prepared:
         """What would be done."""
         old, new = self.fleet.clusters
         return plan_into_pgbackrest(self.fleet, old, new, self.world, self.tools, self.options)
 
-    def carry(self, plan: CarryPlan | None = None) -> Any:
-        """Do it."""
-        return carry_into_pgbackrest(plan or self.plan(), self.fleet, self.world, self.tools, self.options)
+    def plan(self) -> CarryPlan:
+        """What it tells."""
+        return self.prepared().plan
 
-    def carry_wal(self) -> WalCarried:
-        """The WAL alone."""
-        old, new = self.fleet.clusters
-        return carry_wal_into_pgbackrest(self.fleet, old, new, self.world, self.tools, self.options)
+    def carry(self, prepared: Prepared | None = None) -> Any:
+        """Do it."""
+        return carry_into_pgbackrest(prepared or self.prepared())
 
     def wal(self, *numbers: int, content: bytes = SEGMENT) -> None:
         """Put segments into Barman's archive."""
@@ -319,10 +314,11 @@ def bench() -> Iterator[Bench]:
 
 def test_all_of_it_goes_and_nothing_is_left_behind(bench: Bench) -> None:
     """Oldest first, the second as a difference; every segment once; the scratch place and its claim are gone."""
-    plan = bench.plan()
+    prepared = bench.prepared()
+    plan = prepared.plan
     assert (len(plan.waiting), plan.segments_to_move, plan.refusals) == (2, 5, ())
     assert "take" not in bench.engines.ran
-    result = bench.carry(plan)
+    result = bench.carry(prepared)
     assert (result.backups, result.segments, result.bytes, result.notes) == (("set-b1", "set-b3"), 5, 500, ())
     assert [one.kind for one in bench.engines.taken_of] == ["full", "incr"]
     assert [one.checksums for one in bench.engines.taken_of] == [True, True]
@@ -416,21 +412,11 @@ def test_packed_wal_is_unpacked_and_damaged_wal_is_told(bench: Bench) -> None:
     assert bench.plan().segments_to_move == 2
 
 
-def test_wal_by_itself_goes_up_to_where_it_is_asked_for(bench: Bench) -> None:
-    """And it is told whether it came that far."""
-    bench.carry()
-    bench.wal(6, 7, 8)
-    bench.until = Segment(Timeline(1), 7)
-    assert replace(bench.carry_wal(), seconds=0.0) == WalCarried(segments=2, bytes=200, reached=True)
-    bench.until = Segment(Timeline(1), 9)
-    assert replace(bench.carry_wal(), seconds=0.0) == WalCarried(segments=1, bytes=100, reached=False)
-
-
 def test_two_at_once_are_one_too_many(bench: Bench) -> None:
     """The second ends before it looks at anything."""
-    plan = bench.plan()
+    prepared = bench.prepared()
     with LocalFiles().exclusive(str(bench.path / "state/carry-new.lock")), pytest.raises(Busy):
-        bench.carry(plan)
+        bench.carry(prepared)
     assert "restore" not in bench.engines.ran
 
 
@@ -438,11 +424,11 @@ def test_what_stands_against_it_is_told_beforehand_and_refused(bench: Bench) -> 
     """No PostgreSQL, another cluster's stanza."""
     bench.programs.there = False
     bench.engines.systems = ("8",)
-    plan = bench.plan()
-    assert any("PostgreSQL 15 is not installed" in one for one in plan.refusals)
-    assert any("another cluster" in one for one in plan.refusals)
+    prepared = bench.prepared()
+    assert any("PostgreSQL 15 is not installed" in one for one in prepared.plan.refusals)
+    assert any("another cluster" in one for one in prepared.plan.refusals)
     with pytest.raises(Refused) as raised:
-        bench.carry(plan)
+        bench.carry(prepared)
     assert "more reason" in raised.value.hint
 
 
