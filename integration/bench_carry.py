@@ -112,6 +112,8 @@ def _moved(machine: Machine, to: str) -> Iterator[Move]:
         text = moved.made.spec.read_text().replace("rpo: 5min", f"rpo: {QUIET_RPO}")
         more = f"    repositories: [local]\n    wal: {{compression: {COMPRESSION}}}\n"
         moved.made.spec.write_text(text.replace("    repositories: [local]\n", more))
+        moved.server.sql("alter system set autovacuum = off")  # it would write WAL while that is carried
+        moved.server.sql("select pg_reload_conf()")
         _pgbench(moved, "--initialize", "--quiet", f"--scale={SCALE}")
         moved.server.sql("checkpoint")
         backed_up(moved, 1)

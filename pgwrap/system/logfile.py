@@ -51,7 +51,8 @@ def open_log(path: str, redactor: Redactor) -> str | None:
     except OSError as error:
         return f"no log is kept: {path}: {error.strerror}"
     handler = _FileHandler(descriptor)
-    formatter = logging.Formatter("%(asctime)s.%(msecs)03dZ %(levelname)s [%(process)d] %(message)s", "%Y-%m-%dT%H:%M:%S")
+    line = "%(asctime)s.%(msecs)03dZ %(levelname)s [%(process)d] %(message)s"
+    formatter = logging.Formatter(line, "%Y-%m-%dT%H:%M:%S")
     formatter.converter = time.gmtime
     handler.setFormatter(formatter)
     handler.addFilter(redactor)
