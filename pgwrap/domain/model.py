@@ -109,6 +109,8 @@ class Repository:
     key: int | None = None
     """pgBackRest's repository number when the author fixed it."""
     host: RemoteHost | None = None
+    pulls_from: RemoteHost | None = None
+    """How `host` reaches this one."""
     bucket: str | None = None
     endpoint: str | None = None
     region: str | None = None

@@ -101,6 +101,10 @@ class HistoryStanza(Protocol):
     def name(self) -> str:
         """Its name."""
 
+    @property
+    def one_at_a_time(self) -> bool:
+        """Whether it takes no second WAL file while it takes one."""
+
     def create(self, data: str) -> Command:
         """Make it from the control file of a restored copy; nothing where it is there."""
 

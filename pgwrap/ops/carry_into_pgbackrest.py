@@ -150,7 +150,8 @@ def _carry_wal(both: Crossing, files: tuple[WalFile, ...]) -> WalCarried:
 
 def _free(both: Crossing) -> int | None:
     """In the repository, where it is a directory of this host."""
-    path = min(both.target.keyed_repositories(), key=lambda pair: pair[0])[1].path
+    repository = min(both.target.keyed_repositories(), key=lambda pair: pair[0])[1]
+    path = repository.path if repository.host is None else None
     try:
         return None if path is None else both.tools.copies.scratch.free_bytes(path)
     except PgwrapError:

@@ -103,6 +103,8 @@ class _Run:
         """Send all of them; whatever happens, nothing is at work any more at the end."""
         crossing = self.crossing
         parallel = crossing.options.parallel or crossing.target.wal.parallel or _PARALLEL
+        if crossing.stanza.one_at_a_time:
+            parallel = 1
         unpacking = unpacker(crossing, place)
         workers = ThreadPoolExecutor(max_workers=parallel)
         try:

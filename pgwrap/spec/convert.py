@@ -111,6 +111,7 @@ def repository(name: str, words: RepositoryWords) -> Repository:
         path=words.path,
         key=words.key,
         host=remote_host(words.host),
+        pulls_from=remote_host(words.pulls_from),
         bucket=words.bucket,
         endpoint=words.endpoint,
         region=words.region,

@@ -330,6 +330,12 @@ class RepositoryWords(Words):
         pgbackrest="repoN-host",
         barman="none",
     )
+    pulls_from: RemoteHostWords | None = word(
+        "How the repository's host reaches this one by ssh. Before 2.55 pgBackRest takes backups there alone, so that "
+        "host fetches from here what is carried over.",
+        pgbackrest="pg1-host of a carried backup",
+        barman="none",
+    )
     bucket: Text | None = word(
         "The bucket. Required for s3 and gcs.",
         pgbackrest="repoN-s3-bucket, repoN-gcs-bucket",

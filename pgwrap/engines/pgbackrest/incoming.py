@@ -14,7 +14,7 @@ from dataclasses import field, replace
 from typing import Final
 
 from pgwrap.domain.command import Command, Conversation, Outcome
-from pgwrap.domain.model import Cluster, Secret
+from pgwrap.domain.model import Cluster, RemoteHost, Secret
 from pgwrap.engines.history_port import CarriedSet, ConsistentCopy, Departure, Holdings, Side
 from pgwrap.engines.pgbackrest.carried import annotations_for, provenance
 from pgwrap.engines.pgbackrest.commands import QUIET, configuration_arguments
@@ -22,9 +22,9 @@ from pgwrap.engines.pgbackrest.document import effective_settings, own_settings
 from pgwrap.engines.pgbackrest.failures import raise_for
 from pgwrap.engines.pgbackrest.info import BackupInfo, StanzaInfo, stanzas_from
 from pgwrap.engines.pgbackrest.output import new_label
-from pgwrap.engines.pgbackrest.repository import KEEP_ALL
+from pgwrap.engines.pgbackrest.repository import KEEP_ALL, host_config, remote_settings
 from pgwrap.engines.pgbackrest.settings import Setting
-from pgwrap.engines.port import CopyRequest, RenderRequest
+from pgwrap.engines.port import CopyRequest, EngineVersion, RenderRequest
 from pgwrap.errors import EngineUnsupported, OutputNotUnderstood
 from pgwrap.records import dataclass
 from pgwrap.text.json_fields import WrongField, fields_of
@@ -37,8 +37,36 @@ _FILE: Final = re.compile(
     r"(?P<name>[0-9A-F]{24}(?:\.partial)?(?=-)|[0-9A-F]{24}\.[0-9A-F]{8}\.backup|[0-9A-F]{8}\.history)"
     r"(?:-[0-9a-f]{40}(?:\.[a-z0-9]+)?)?"
 )
+_PACKED: Final = ("compress-", "process-max")
+"""Of those, what the repository's host does not know by itself."""
+BACKUP_FROM_ANYWHERE: Final = EngineVersion.parse("2.55")
+"""From here on `backup` and `expire` run on either side."""
 _SPEAK: Final = ("--log-level-console=warn", "--log-level-stderr=off", "--log-level-file=off")
 """A carried segment is a process: none of thousands opens a log file."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Puller:
+    """A repository's host, which fetches from this one what it backs up; what its repository is, its own file says."""
+
+    program: tuple[str, ...]
+    """pgBackRest there, with its configuration."""
+    host: RemoteHost
+    here: RemoteHost
+    """This host as that one reaches it."""
+
+    @property
+    def destination(self) -> str:
+        """For ssh; pgBackRest itself logs in as `pgbackrest` where nobody is named."""
+        user, address = self.host.user or "pgbackrest", self.host.address
+        if self.host.port is None:
+            return f"{user}@{address}"
+        return f"ssh://{user}@{f'[{address}]' if ':' in address else address}:{self.host.port}"
+
+    def pulling(self) -> Iterator[str]:
+        """`--pg1-host=…`."""
+        for setting in remote_settings("pg1-host", self.here, self.here.config, ()):
+            yield f"--{setting.key}={setting.values[0]}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +79,13 @@ class Incoming:
     side: Side
     settings: tuple[Setting, ...] = field(default=(), repr=False)
     """Of the cluster's own section, secrets resolved."""
+    puller: Puller | None = None
+    """The repository's host, where it alone may take backups (before 2.55)."""
+
+    @property
+    def one_at_a_time(self) -> bool:
+        """On the repository's host the process that receives holds the stanza's archive lock ([050] for another)."""
+        return any(repository.host is not None for repository in self.cluster.repositories)
 
     def command(self, verb: str, *words: str, deadline: float = 600.0) -> Command:
         """The command `verb` of the carried stanza; what is no option comes last among its words."""
@@ -69,19 +104,17 @@ class Incoming:
 
     def create(self, data: str) -> Command:
         """Make the stanza, in every repository, from the control file of a restored copy; nothing where it is there."""
-        return self.command(
-            "stanza-create",
-            *("--no-online", f"--pg1-path={data}", "--log-level-console=warn", "--log-level-stderr=off"),
-        )
+        return self._of_copy(data, "stanza-create", "--no-online", "--log-level-console=warn", "--log-level-stderr=off")
 
     def take(self, copy: ConsistentCopy, deadline: float) -> Command:
         """Take the copy as a backup; nothing expires.
 
         Nothing of an interrupted one is gone on with: the copy that it was made from was another one.
         """
-        command = self.command(
+        command = self._of_copy(
+            copy.data,
             "backup",
-            *("--no-online", f"--pg1-path={copy.data}", f"--repo={self.key}", f"--type={copy.kind}"),
+            *("--no-online", f"--repo={self.key}", f"--type={copy.kind}"),
             *(("--delta",) if copy.kind == "incr" else ()),
             *(("--checksum-page",) if copy.checksums else ()),
             *("--no-resume", "--no-expire-auto"),
@@ -91,6 +124,21 @@ class Incoming:
             deadline=deadline,
         )
         return replace(command, environment=(*command.environment, *copy.environment))
+
+    def _of_copy(self, data: str, verb: str, *options: str, deadline: float = 600.0) -> Command:
+        """A command that reads a copy on this host and writes to the repository, on the host where it may run."""
+        if self.puller is None:
+            return self.command(verb, f"--pg1-path={data}", *options, deadline=deadline)
+        packed = (one for one in self.settings if one.key.startswith(_PACKED))
+        return Command(
+            argv=(
+                *self.puller.program,
+                *(f"--stanza={self.name}", f"--pg1-path={data}", *self.puller.pulling(), *options, verb),
+            ),
+            host=self.puller.destination,
+            environment=tuple(_environment(packed, verb)),
+            deadline=deadline,
+        )
 
     def push(self, path: str) -> Command:
         """Archive the file at `path`, which bears its WAL file's name, in every repository; it ends when it is there.
@@ -142,20 +190,41 @@ def incoming(cluster: Cluster, side: Side) -> Incoming:
     keyed = sorted(cluster.keyed_repositories(), key=lambda pair: pair[0])
     if not keyed:
         raise EngineUnsupported("the spec names no repository to carry to", cluster=cluster.name)
-    for _, repository in keyed:
-        if repository.host is not None:
-            raise EngineUnsupported(
-                f"repository {repository.name} is on {repository.host.address}: pgBackRest takes backups there alone",
-                hint=f"run the migration on {repository.host.address}, with a spec in which the repository is local",
-                cluster=cluster.name,
-            )
     return Incoming(
         cluster=cluster,
         name=cluster.history,
         key=keyed[0][0],
         side=side,
         settings=tuple(_resolved(cluster, side)),
+        puller=_puller(cluster, side.version),
     )
+
+
+def _puller(cluster: Cluster, version: EngineVersion) -> Puller | None:
+    """The host of the cluster's repositories, where a backup can be taken there alone; None where it can be from here.
+
+    EngineUnsupported where that host cannot be had to do it.
+    """
+    remote = next((repository for repository in cluster.repositories if repository.host is not None), None)
+    if remote is None or remote.host is None or version >= BACKUP_FROM_ANYWHERE:
+        return None
+    host, here = remote.host, remote.pulls_from
+    if len(cluster.repositories) > 1 or host.transport != "ssh":
+        missing = "name one repository alone, with ssh as its `transport:`"
+    elif here is None:
+        missing = f"say `pulls_from: USER@THIS_HOST` in repository {remote.name}"
+    else:
+        missing = None
+    if missing is not None or here is None:
+        raise EngineUnsupported(
+            f"pgBackRest {version} takes backups on the repository's host alone, which is {host.address}",
+            hint=f"{missing}, or have pgBackRest 2.55 or later on both hosts",
+            cluster=cluster.name,
+        )
+    config = host_config(host, cluster.engine)
+    program = (host.command or "pgbackrest", *(() if config is None else (f"--config={config}",)))
+    here = replace(here, config=here.config or cluster.engine.config)
+    return Puller(program=program, host=host, here=here)
 
 
 def _resolved(cluster: Cluster, side: Side) -> Iterator[Setting]:

@@ -150,8 +150,14 @@ def host_settings(key: int, repository: Repository, instance: EngineInstance) ->
     host = repository.host
     if host is None:
         return ()
-    config = host.config or (instance.config if instance.config != DEFAULT_CONFIG else None)
-    return remote_settings(f"repo{key}-host", host, config, ("repositories", repository.name, "host"))
+    return remote_settings(
+        f"repo{key}-host", host, host_config(host, instance), ("repositories", repository.name, "host")
+    )
+
+
+def host_config(host: RemoteHost, instance: EngineInstance) -> str | None:
+    """pgBackRest's file on that host; None: where it looks by itself."""
+    return host.config or (instance.config if instance.config != DEFAULT_CONFIG else None)
 
 
 DEFAULT_CONFIG = "/etc/pgbackrest/pgbackrest.conf"

@@ -78,6 +78,7 @@ class Engines:
     kind = EngineKind.BARMAN
     newest = EngineVersion((3, 20))
     name = "new-history"
+    one_at_a_time = False
 
     # Barman
 
