@@ -63,13 +63,14 @@ def _file(request: RenderRequest, document: Document) -> RenderedFile:
         },
     )
     owners = {cluster.run_as for cluster, _ in document.stanzas}
+    owner = owners.pop() if len(owners) == 1 else None
     secrets = {value for setting in document.settings() if _is_secret(setting) for value in setting.values}
     return RenderedFile(
         write=WriteFile(
             path=document.path,
             text=text,
-            mode=0o640,
-            owner=owners.pop() if len(owners) == 1 else None,
+            mode=0o644 if owner is None and not secrets else 0o640,  # its readers are not known, or several
+            owner=owner,
             secrets=tuple(sorted(secrets)),
         ),
         clusters=tuple(sorted(cluster.name for cluster, _ in document.stanzas)),
