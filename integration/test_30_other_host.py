@@ -18,20 +18,22 @@ import pytest
 from integration.lab.answers import Json, cluster, status
 from integration.lab.estate import search_path
 from integration.lab.machine import CHECKOUT, Machine
-from integration.lab.moving import NEW, OLD, Move, backed_up, move
+from integration.lab.moving import NEW, OLD, Move, back_up, backed_up, move
 from integration.lab.other_host import OtherHost, other_host, other_user, repository_words
 from integration.lab.process import Ran, run
 from integration.lab.room import room
 from integration.lab.sshd import can_serve
-from pgwrap.engines.pgbackrest.incoming import BACKUP_FROM_ANYWHERE
+from pgwrap.engines.pgbackrest.repository_side import ON_EITHER_SIDE
 from pgwrap.engines.port import EngineVersion
+
+pytestmark = pytest.mark.thorough
 
 HISTORY = f"{NEW}-history"
 
 
 def anywhere(machine: Machine) -> bool:
     """Whether pgBackRest takes backups on either side."""
-    return EngineVersion.parse(machine.engine("pgbackrest").version) >= BACKUP_FROM_ANYWHERE
+    return EngineVersion.parse(machine.engine("pgbackrest").version) >= ON_EITHER_SIDE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,16 +67,17 @@ class Apart:
 
 
 @contextmanager
-def apart(machine: Machine, to: str) -> Iterator[Apart]:
-    """A server, and both entries as they would be each by itself; nothing is backed up."""
+def apart(machine: Machine, to: str, *, replaces: bool = False) -> Iterator[Apart]:
+    """A server and both entries, each by itself or the one to replace the other; nothing is backed up."""
     with ExitStack() as stack:
         place = stack.enter_context(room(machine, "hosts"))
         moved = stack.enter_context(move(place, to))
         server = moved.server
         there = stack.enter_context(other_host(place, NEW, server.data, server.sockets, server.port))
-        words = repository_words(there, pulls=True)
+        words = repository_words(there)
         local = f"  local: {{type: posix, path: {place.path}/pgbackrest}}\n"
-        text = moved.made.spec.read_text().replace(f"    replaces: {OLD}\n", "")
+        text = moved.made.spec.read_text()
+        text = text if replaces else text.replace(f"    replaces: {OLD}\n", "")
         engine = f"  pgbackrest:\n    options: {{cmd-ssh: {there.ssh_here}}}\n"
         moved.made.spec.write_text(text.replace(local, words).replace("  pgbackrest:\n", engine, 1))
         made = replace(moved.made, environment={"PGWRAP_SSH_CONFIG": str(there.ssh_config)})
@@ -108,7 +111,7 @@ def test_without_the_way_back_it_is_said_what_to_add(into: Apart) -> None:
     """Before 2.55 the repository's host has to fetch; later versions need no way back."""
     made = into.moved.made
     text = made.spec.read_text()
-    made.spec.write_text(text.replace(*(repository_words(into.there, pulls=pulls) for pulls in (True, False))))
+    made.spec.write_text(text.replace(repository_words(into.there), repository_words(into.there, pulls=False)))
     try:
         ran = into.program("crossing", "plan", OLD, NEW, str(made.room.directory("carry")), check=False)
     finally:
@@ -139,19 +142,36 @@ def test_a_carried_backup_restores_here(into: Apart) -> None:
     assert json.loads(ran.stdout)["outcome"] == "success"
 
 
+def test_a_cluster_moves_to_the_other_host(machine: Machine) -> None:
+    """With one command, proof and all; a backup that the old engine took is the new one's then."""
+    with apart(machine, "pgbackrest", replaces=True) as found:
+        moved, there = found.moved, found.there
+        backed_up(moved, 1)
+        said = moved.made.pgwrap("migrate", "run", NEW, "--until", "retire", "--yes", deadline=600).stdout
+        assert "1 carried backups restored and started" in said
+        assert len(found.sets()) == 1
+        (own,) = json.loads(there.pgbackrest(f"--stanza={NEW}", "--output=json", "info").stdout)
+        assert [one["type"] for one in own["backup"]] == ["full"]
+        assert {one["engine"] for one in status(moved.made)["result"]["clusters"]} == {"pgbackrest"}
+
+
+def test_a_cluster_moves_from_the_other_host(machine: Machine) -> None:
+    """The other way round."""
+    with apart(machine, "barman", replaces=True) as found:
+        moved = found.moved
+        backed_up(moved, 1)
+        said = moved.made.pgwrap("migrate", "run", NEW, "--until", "retire", "--yes", deadline=600).stdout
+        assert "1 carried backups restored and started" in said
+        assert list(moved.made.barman.backup_states(NEW).values()) == ["DONE"] * 2
+        assert {one["engine"] for one in status(moved.made)["result"]["clusters"]} == {"barman"}
+
+
 @pytest.fixture(scope="module")
 def back(machine: Machine) -> Iterator[Apart]:
-    """Two backups in the repository there, taken on its own host."""
+    """Two backups in the repository there, by `pgwrap backup` from here."""
     with apart(machine, "barman") as found:
-        moved, there = found.moved, found.there
-        moved.made.render()
-        moved.server.configure({"archive_mode": "on"})
-        there.pgbackrest(f"--stanza={NEW}", "stanza-create")
-        moved.made.apply_settings(OLD)
-        moved.commit()
-        for kind in ("full", "diff"):
-            there.pgbackrest(f"--stanza={NEW}", f"--type={kind}", "backup")
-            moved.commit()
+        backed_up(found.moved, 1)
+        back_up(found.moved, "differential")
         yield found
 
 

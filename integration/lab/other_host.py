@@ -107,7 +107,7 @@ def _way(base: Path, place: Path, user: str) -> Path:
     return program
 
 
-def repository_words(there: OtherHost, *, pulls: bool) -> str:
+def repository_words(there: OtherHost, *, pulls: bool = True) -> str:
     """The repository in a spec's words, as this side sees it."""
     host = f"{{address: {NAME}, user: {there.user}, config: {there.config}}}"
     back = f", pulls_from: {there.room.machine.user}@{NAME}" if pulls else ""

@@ -7,9 +7,9 @@ from functools import partial
 
 from pgwrap.domain.command import Command, Outcome
 from pgwrap.domain.facts import BackupType
-from pgwrap.engines.pgbackrest.commands import configuration_arguments
 from pgwrap.engines.pgbackrest.failures import raise_for
 from pgwrap.engines.pgbackrest.output import copied, log_line, new_label, reported_error, warnings_in
+from pgwrap.engines.pgbackrest.repository_side import place_for
 from pgwrap.engines.port import BackupJob, BackupRequest, BackupResult, NotHere, Progress
 from pgwrap.errors import EngineUnsupported, OutputNotUnderstood
 from pgwrap.records import dataclass
@@ -36,10 +36,10 @@ def backup(request: BackupRequest) -> BackupJob:
         hint = f"annotate it instead: --annotation name={request.name}"
         raise EngineUnsupported("pgBackRest gives a backup no name besides its label", hint=hint, cluster=cluster.name)
     key = min(keys) if request.repository is None else request.repository[0]
+    place = place_for(cluster, key, request.version, request.run_as)
     command = Command(
         argv=(
-            cluster.engine.command,
-            *configuration_arguments(cluster.engine),
+            *place.program,
             f"--stanza={cluster.engine_name}",
             f"--repo={key}",
             f"--type={_TYPES[request.type]}",
@@ -48,8 +48,8 @@ def backup(request: BackupRequest) -> BackupJob:
             "--log-level-stderr=off",
             "backup",
         ),
-        run_as=request.run_as,
-        host=cluster.engine.host,
+        run_as=place.run_as,
+        host=place.host,
         deadline=request.deadline,
     )
     return BackupJob(command=command, progress=_Reader(), conclude=partial(conclude, cluster.name))

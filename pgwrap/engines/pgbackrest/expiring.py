@@ -20,6 +20,7 @@ from pgwrap.engines.pgbackrest.commands import configuration_arguments
 from pgwrap.engines.pgbackrest.expiry import KEEP_ALL
 from pgwrap.engines.pgbackrest.failures import raise_for
 from pgwrap.engines.pgbackrest.output import log_lines
+from pgwrap.engines.pgbackrest.repository_side import place_for
 from pgwrap.engines.pgbackrest.repository_states import repository_name
 from pgwrap.engines.port import ExpiryJob, ExpiryRequest, ExpiryStep, Rehearsal
 
@@ -110,10 +111,10 @@ def _of_carried(request: ExpiryRequest, key: int, fate: BackupFate, *options: st
 
 def _command(request: ExpiryRequest, key: int, *options: str, deadline: float, stanza: str | None = None) -> Command:
     cluster = request.cluster
+    place = place_for(cluster, key, request.version, request.run_as)
     return Command(
         argv=(
-            cluster.engine.command,
-            *configuration_arguments(cluster.engine),
+            *place.program,
             f"--stanza={stanza or cluster.engine_name}",
             f"--repo={key}",
             "--log-level-console=info",
@@ -121,8 +122,8 @@ def _command(request: ExpiryRequest, key: int, *options: str, deadline: float, s
             *options,
             "expire",
         ),
-        run_as=request.run_as,
-        host=cluster.engine.host,
+        run_as=place.run_as,
+        host=place.host,
         deadline=deadline,
     )
 

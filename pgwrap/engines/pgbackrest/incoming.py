@@ -22,7 +22,8 @@ from pgwrap.engines.pgbackrest.document import effective_settings, own_settings
 from pgwrap.engines.pgbackrest.failures import raise_for
 from pgwrap.engines.pgbackrest.info import BackupInfo, StanzaInfo, stanzas_from
 from pgwrap.engines.pgbackrest.output import new_label
-from pgwrap.engines.pgbackrest.repository import KEEP_ALL, host_config, remote_settings
+from pgwrap.engines.pgbackrest.repository import KEEP_ALL, remote_settings
+from pgwrap.engines.pgbackrest.repository_side import ON_EITHER_SIDE, place_for, remote_hosts, repository_host
 from pgwrap.engines.pgbackrest.settings import Setting
 from pgwrap.engines.port import CopyRequest, EngineVersion, RenderRequest
 from pgwrap.errors import EngineUnsupported, OutputNotUnderstood
@@ -39,34 +40,8 @@ _FILE: Final = re.compile(
 )
 _PACKED: Final = ("compress-", "process-max")
 """Of those, what the repository's host does not know by itself."""
-BACKUP_FROM_ANYWHERE: Final = EngineVersion.parse("2.55")
-"""From here on `backup` and `expire` run on either side."""
 _SPEAK: Final = ("--log-level-console=warn", "--log-level-stderr=off", "--log-level-file=off")
 """A carried segment is a process: none of thousands opens a log file."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Puller:
-    """A repository's host, which fetches from this one what it backs up; what its repository is, its own file says."""
-
-    program: tuple[str, ...]
-    """pgBackRest there, with its configuration."""
-    host: RemoteHost
-    here: RemoteHost
-    """This host as that one reaches it."""
-
-    @property
-    def destination(self) -> str:
-        """For ssh; pgBackRest itself logs in as `pgbackrest` where nobody is named."""
-        user, address = self.host.user or "pgbackrest", self.host.address
-        if self.host.port is None:
-            return f"{user}@{address}"
-        return f"ssh://{user}@{f'[{address}]' if ':' in address else address}:{self.host.port}"
-
-    def pulling(self) -> Iterator[str]:
-        """`--pg1-host=…`."""
-        for setting in remote_settings("pg1-host", self.here, self.here.config, ()):
-            yield f"--{setting.key}={setting.values[0]}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,13 +54,13 @@ class Incoming:
     side: Side
     settings: tuple[Setting, ...] = field(default=(), repr=False)
     """Of the cluster's own section, secrets resolved."""
-    puller: Puller | None = None
-    """The repository's host, where it alone may take backups (before 2.55)."""
+    here: RemoteHost | None = None
+    """This host as the repository's reaches it, where that one alone may take backups (before 2.55)."""
 
     @property
     def one_at_a_time(self) -> bool:
         """On the repository's host the process that receives holds the stanza's archive lock ([050] for another)."""
-        return any(repository.host is not None for repository in self.cluster.repositories)
+        return bool(remote_hosts(self.cluster))
 
     def command(self, verb: str, *words: str, deadline: float = 600.0) -> Command:
         """The command `verb` of the carried stanza; what is no option comes last among its words."""
@@ -104,16 +79,17 @@ class Incoming:
 
     def create(self, data: str) -> Command:
         """Make the stanza, in every repository, from the control file of a restored copy; nothing where it is there."""
-        return self._of_copy(data, "stanza-create", "--no-online", "--log-level-console=warn", "--log-level-stderr=off")
+        return self.command(
+            "stanza-create",
+            *("--no-online", f"--pg1-path={data}", "--log-level-console=warn", "--log-level-stderr=off"),
+        )
 
     def take(self, copy: ConsistentCopy, deadline: float) -> Command:
         """Take the copy as a backup; nothing expires.
 
         Nothing of an interrupted one is gone on with: the copy that it was made from was another one.
         """
-        command = self._of_copy(
-            copy.data,
-            "backup",
+        options = (
             *("--no-online", f"--repo={self.key}", f"--type={copy.kind}"),
             *(("--delta",) if copy.kind == "incr" else ()),
             *(("--checksum-page",) if copy.checksums else ()),
@@ -121,22 +97,23 @@ class Incoming:
             *(f"--repo{self.key}-retention-full-type=count", f"--repo{self.key}-retention-full={KEEP_ALL}"),
             *(f"--annotation={key}={value}" for key, value in copy.annotations),
             *("--log-level-console=detail", "--log-level-stderr=off"),
-            deadline=deadline,
         )
+        command = self._backup(copy.data, options, deadline)
         return replace(command, environment=(*command.environment, *copy.environment))
 
-    def _of_copy(self, data: str, verb: str, *options: str, deadline: float = 600.0) -> Command:
-        """A command that reads a copy on this host and writes to the repository, on the host where it may run."""
-        if self.puller is None:
-            return self.command(verb, f"--pg1-path={data}", *options, deadline=deadline)
+    def _backup(self, data: str, options: tuple[str, ...], deadline: float) -> Command:
+        """`backup` of a copy on this host, run here or by the repository's host, which then fetches it."""
+        if self.here is None:
+            return self.command("backup", f"--pg1-path={data}", *options, deadline=deadline)
+        place = place_for(self.cluster, self.key, self.side.version, self.side.run_as)
+        way = remote_settings("pg1-host", self.here, self.here.config or self.cluster.engine.config, ())
+        pulling = (f"--{setting.key}={setting.values[0]}" for setting in way)
         packed = (one for one in self.settings if one.key.startswith(_PACKED))
         return Command(
-            argv=(
-                *self.puller.program,
-                *(f"--stanza={self.name}", f"--pg1-path={data}", *self.puller.pulling(), *options, verb),
-            ),
-            host=self.puller.destination,
-            environment=tuple(_environment(packed, verb)),
+            argv=(*place.program, f"--stanza={self.name}", f"--pg1-path={data}", *pulling, *options, "backup"),
+            run_as=place.run_as,
+            host=place.host,
+            environment=tuple(_environment(packed, "backup")),
             deadline=deadline,
         )
 
@@ -196,35 +173,29 @@ def incoming(cluster: Cluster, side: Side) -> Incoming:
         key=keyed[0][0],
         side=side,
         settings=tuple(_resolved(cluster, side)),
-        puller=_puller(cluster, side.version),
+        here=_here(cluster, keyed[0][0], side.version),
     )
 
 
-def _puller(cluster: Cluster, version: EngineVersion) -> Puller | None:
-    """The host of the cluster's repositories, where a backup can be taken there alone; None where it can be from here.
+def _here(cluster: Cluster, key: int, version: EngineVersion) -> RemoteHost | None:
+    """This host as the repository's host reaches it; None where a backup can be taken from here.
 
-    EngineUnsupported where that host cannot be had to do it.
+    EngineUnsupported where the spec does not say it, or that host cannot be had to fetch.
     """
-    remote = next((repository for repository in cluster.repositories if repository.host is not None), None)
-    if remote is None or remote.host is None or version >= BACKUP_FROM_ANYWHERE:
+    hosts = remote_hosts(cluster)
+    if not hosts or version >= ON_EITHER_SIDE:
         return None
-    host, here = remote.host, remote.pulls_from
-    if len(cluster.repositories) > 1 or host.transport != "ssh":
-        missing = "name one repository alone, with ssh as its `transport:`"
-    elif here is None:
-        missing = f"say `pulls_from: USER@THIS_HOST` in repository {remote.name}"
-    else:
-        missing = None
-    if missing is not None or here is None:
-        raise EngineUnsupported(
-            f"pgBackRest {version} takes backups on the repository's host alone, which is {host.address}",
-            hint=f"{missing}, or have pgBackRest 2.55 or later on both hosts",
-            cluster=cluster.name,
-        )
-    config = host_config(host, cluster.engine)
-    program = (host.command or "pgbackrest", *(() if config is None else (f"--config={config}",)))
-    here = replace(here, config=here.config or cluster.engine.config)
-    return Puller(program=program, host=host, here=here)
+    (_, repository) = next(pair for pair in cluster.keyed_repositories() if pair[0] == key)
+    alone = repository_host(cluster, key, version) is not None and len(cluster.repositories) == 1
+    if alone and repository.pulls_from is not None:
+        return repository.pulls_from
+    missing = f"say `pulls_from: USER@THIS_HOST` in repository {repository.name}"
+    raise EngineUnsupported(
+        f"pgBackRest {version} takes backups on the repository's host alone: {next(iter(hosts.values())).address}",
+        hint=f"{missing if alone else 'name one repository alone, reached by ssh'}, "
+        "or have pgBackRest 2.55 or later on both hosts",
+        cluster=cluster.name,
+    )
 
 
 def _resolved(cluster: Cluster, side: Side) -> Iterator[Setting]:

@@ -165,8 +165,9 @@ LIMITS: Final[tuple[Limit, ...]] = (
         path=("repositories",),
         said=lambda cluster: cluster.postgres.ssh is None and any(one.host for one in cluster.repositories),
         severity="warning",
-        message="before 2.55 backups and expiry run on the repository's host only; here WAL is archived and restored",
-        hint="say engines: host: and postgres: ssh:, or upgrade pgBackRest",
+        message="before 2.55 backups and expiry run on the repository's host only: pgwrap starts them there through "
+        "ssh, and that host's own pgbackrest.conf has to name this cluster",
+        hint="let pgwrap in there, or upgrade pgBackRest",
         until=EngineVersion.parse("2.55"),
     ),
     Limit(

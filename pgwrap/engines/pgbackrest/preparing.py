@@ -70,11 +70,6 @@ def _another(cluster: Cluster, newest: DatabaseInfo, server: PostgresView) -> St
 
 def _stanza(cluster: Cluster, verb: str, reason: str, done_when: str) -> Step:
     command = _command(cluster, verb)
-    elsewhere = next((one.host.address for one in cluster.repositories if one.host is not None), None)
-    if elsewhere is not None:
-        by_hand = f"pgbackrest --stanza={cluster.engine_name} {verb}"
-        note = Note(message=f"{verb} must be run on the repository's host {elsewhere}", by_hand=by_hand)
-        return Step(subject=cluster.name, effect=note, reason=reason, done_when=done_when)
 
     def check(outcome: Outcome) -> None:
         raise_for(outcome, cluster.name)

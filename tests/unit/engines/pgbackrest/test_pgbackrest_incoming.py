@@ -93,7 +93,7 @@ def test_a_copy_is_taken_offline_and_nothing_expires(changes: dict[str, object],
     """Into a named repository, with where it came from; an interrupted one is not gone on with."""
     command = stanza().take(copy(**changes), 5.0)
     assert command.argv == (
-        *("pgbackrest", "--config=/etc/p.conf", "--stanza=orders-history", "--no-online", "--pg1-path=/s/data"),
+        *("pgbackrest", "--config=/etc/p.conf", "--stanza=orders-history", "--pg1-path=/s/data", "--no-online"),
         *("--repo=1", *words, "--no-resume", "--no-expire-auto", "--repo1-retention-full-type=count"),
         *("--repo1-retention-full=9999999", "--annotation=carried-id=b1", *SPEAKING, "backup"),
     )
@@ -135,12 +135,44 @@ def test_repositories_of_its_own_go_along_and_their_secrets_unseen() -> None:
     assert "hush" not in repr(command) + command.quoted()
 
 
-def test_a_repository_elsewhere_takes_backups_there_alone() -> None:
-    """The way out is said."""
-    away = replace(CLUSTER, repositories=(replace(LOCAL, host=RemoteHost(address="vault")),))
-    with pytest.raises(EngineUnsupported, match="vault") as raised:
-        stanza(away)
-    assert "run the migration on vault" in raised.value.hint
+AWAY = replace(LOCAL, host=RemoteHost(address="vault", user="keeper", port=2222, config="/etc/v.conf"))
+BACK = RemoteHost(address="db1", user="postgres")
+
+
+def test_a_host_that_alone_takes_backups_fetches_the_copy() -> None:
+    """Through ssh, as the repository's user; how files are packed goes along, and nothing of its repository."""
+    found = stanza(replace(CLUSTER, repositories=(replace(AWAY, pulls_from=BACK),)))
+    command = found.take(copy(environment=()), 5.0)
+    assert (command.host, command.run_as) == ("ssh://keeper@vault:2222", None)
+    assert command.argv[:6] == (
+        *("pgbackrest", "--config=/etc/v.conf", "--stanza=orders-history", "--pg1-path=/s/data"),
+        *("--pg1-host=db1", "--pg1-host-user=postgres"),
+    )
+    assert "--pg1-host-config=/etc/p.conf" in command.argv
+    assert dict(command.environment) == {"PGBACKREST_COMPRESS_TYPE": "gz", "PGBACKREST_PROCESS_MAX": "3"}
+    assert found.one_at_a_time
+    for here in (found.create("/s/data"), found.push("/w"), found.info()):
+        assert (here.host, here.run_as) == (None, "postgres")
+
+
+def test_from_2_55_on_it_is_sent() -> None:
+    """Nobody needs a way back."""
+    cluster = replace(CLUSTER, repositories=(AWAY,))
+    command = incoming(cluster, replace(side(cluster), version=EngineVersion((2, 55)))).take(copy(), 5.0)
+    assert (command.host, command.run_as) == (None, "postgres")
+    assert not any(word.startswith("--pg1-host") for word in command.argv)
+
+
+def test_where_nobody_can_fetch_it_is_said_what_is_missing() -> None:
+    """The way back; one repository; ssh."""
+    for repositories, hint in (
+        ((AWAY,), "pulls_from"),
+        ((replace(AWAY, pulls_from=BACK), replace(LOCAL, name="second")), "one repository"),
+        ((replace(AWAY, host=RemoteHost(address="vault", transport="tls"), pulls_from=BACK),), "by ssh"),
+    ):
+        with pytest.raises(EngineUnsupported, match="vault") as raised:
+            stanza(replace(CLUSTER, repositories=repositories))
+        assert hint in raised.value.hint
     for lacking in (replace(CLUSTER, history=None), replace(CLUSTER, repositories=())):
         with pytest.raises(EngineUnsupported):
             stanza(lacking)
