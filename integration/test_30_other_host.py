@@ -142,6 +142,19 @@ def test_a_carried_backup_restores_here(into: Apart) -> None:
     assert json.loads(ran.stdout)["outcome"] == "success"
 
 
+def test_a_repository_that_only_the_own_stanza_knows_is_refused(into: Apart) -> None:
+    """What is carried would lie elsewhere there, and not encrypted as the rest is."""
+    there, made = into.there, into.moved.made
+    made.pgbackrest.run(f"--stanza={NEW}", "stanza-create")
+    text, own = there.config.read_text(), f"repo1-path={there.repository}\n"
+    there.config.write_text(text.replace(own, f"repo1-path={there.place}/elsewhere\n") + own)
+    try:
+        ran = into.program("crossing", "plan", OLD, NEW, str(made.room.directory("carry")))
+    finally:
+        there.config.write_text(text)
+    assert "would lie in another repository" in " ".join(json.loads(ran.stdout)["refusals"])
+
+
 def test_a_cluster_moves_to_the_other_host(machine: Machine) -> None:
     """With one command, proof and all; a backup that the old engine took is the new one's then."""
     with apart(machine, "pgbackrest", replaces=True) as found:

@@ -123,6 +123,9 @@ class HistoryStanza(Protocol):
     def holdings(self, source: Cluster, system_identifier: str | None) -> Conversation[Holdings]:
         """What it holds of a source's; raises what the engine's failures raise."""
 
+    def astray(self) -> Conversation[str | None]:
+        """Why it would not lie in the repository of its cluster's own stanza, which has to be there; None: it does."""
+
     def annotations(self, request: CopyRequest, departure: Departure) -> tuple[tuple[str, str], ...]:
         """What is kept with a carried backup, so that it is known what it was."""
 

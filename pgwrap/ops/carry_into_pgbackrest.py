@@ -165,6 +165,8 @@ def _refusals(
     systems = {both.stanza.name: held.systems[-1:], both.target.engine_name: _told(live.system_identifier)}
     yield from differing(systems, both.system)
     yield from both.stanza.thinning()
+    if not both.options.planned:
+        yield from _told(both.world.converse(both.stanza.astray()))
     yield from dict.fromkeys(_without_programs(both, waiting))
     yield from _without_room(both, waiting)
     yield from cannot_unpack(both, missing)

@@ -28,7 +28,7 @@ from pgwrap.engines.pgbackrest.settings import Setting
 from pgwrap.engines.port import CopyRequest, EngineVersion, RenderRequest
 from pgwrap.errors import EngineUnsupported, OutputNotUnderstood
 from pgwrap.records import dataclass
-from pgwrap.text.json_fields import WrongField, fields_of
+from pgwrap.text.json_fields import Fields, WrongField, fields_of
 
 _ALONG: Final = ("repo", "compress-", "process-max", "buffer-size", "io-timeout", "sck-")
 """How the options begin that the carried stanza shares with its cluster."""
@@ -149,6 +149,10 @@ class Incoming:
         """Of `info` and `repo-ls`."""
         return holdings(self, source, system_identifier)
 
+    def astray(self) -> Conversation[str | None]:
+        """Of `repo-ls` below the carried stanza's name; here both are in one file, and nothing is asked."""
+        return astray(self)
+
     def annotations(self, request: CopyRequest, departure: Departure) -> tuple[tuple[str, str], ...]:
         """See carried.py."""
         return annotations_for(request.backup, departure.tablespaces)
@@ -260,6 +264,35 @@ def holdings(
     )
 
 
+def astray(stanza: Incoming) -> Generator[tuple[Command, ...], tuple[Outcome, ...], str | None]:
+    """Another host may know the repository only in its own stanza's section: for every other name it takes its default
+    directory, and no encryption."""
+    host = remote_hosts(stanza.cluster).get(stanza.key)
+    if host is None:
+        return None
+    own = stanza.cluster.engine_name
+    words = (f"--repo={stanza.key}", *QUIET, "--output=json", "archive")
+    outcomes = yield tuple(replace(stanza, name=name).command("repo-ls", *words) for name in (own, stanza.name))
+    for outcome in outcomes:
+        stanza.check(outcome)
+    there, beside = (own in _listing(outcome.text()).values for outcome in outcomes)
+    if beside or not there:
+        return None
+    return (
+        f"on {host.address} the stanza {stanza.name} would lie in another repository than {own}: "
+        f"say repo{stanza.key}-path, and how it is encrypted, in [global] there"
+    )
+
+
+def _listing(text: str) -> Fields:
+    """What `repo-ls` printed, behind what it may have warned of; raises OutputNotUnderstood."""
+    start = 0 if text.startswith("{") else text.find("\n{") + 1
+    try:
+        return fields_of(json.JSONDecoder(strict=False).raw_decode(text, start)[0], "the listing")
+    except (ValueError, RecursionError, WrongField) as error:
+        raise OutputNotUnderstood(f"the answer of `repo-ls` cannot be read: {error}") from error
+
+
 def _carried(backup: BackupInfo, server: str) -> CarriedSet | None:
     """A set that came from this server of Barman's, else None."""
     origin = provenance(backup.annotations)
@@ -285,14 +318,13 @@ def archive_of(stanza: StanzaInfo, system_identifier: str | None) -> str | None:
 
 def files_in(text: str, archive: str | None) -> dict[str, int]:
     """The WAL files of one archive by name, segments and what lies beside them, each with its size as stored."""
-    start = 0 if text.startswith("{") else text.find("\n{") + 1
+    listed = _listing(text)
     try:
-        listed = fields_of(json.JSONDecoder(strict=False).raw_decode(text, start)[0], "the listing")
         found = ((_FILE.fullmatch(path), path) for path in listed.values)
         return {
             match["name"]: listed.child(path).optional_integer("size") or 0
             for match, path in found
             if match is not None and match["archive"] == archive
         }
-    except (ValueError, RecursionError, WrongField) as error:
+    except WrongField as error:
         raise OutputNotUnderstood(f"the answer of `repo-ls` cannot be read: {error}") from error

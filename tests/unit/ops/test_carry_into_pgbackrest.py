@@ -78,6 +78,7 @@ class Engines:
     kind = EngineKind.BARMAN
     newest = EngineVersion((3, 20))
     name = "new-history"
+    apart: str | None = None
     one_at_a_time = False
 
     # Barman
@@ -160,6 +161,10 @@ class Engines:
 
     def thinning(self) -> tuple[str, ...]:
         return ()
+
+    def astray(self) -> Conversation[str | None]:
+        yield ()
+        return self.apart
 
     # their processes, and PostgreSQL's
 
@@ -425,9 +430,11 @@ def test_what_stands_against_it_is_told_beforehand_and_refused(bench: Bench) -> 
     """No PostgreSQL, another cluster's stanza."""
     bench.programs.there = False
     bench.engines.systems = ("8",)
+    bench.engines.apart = "it would lie elsewhere"
     prepared = bench.prepared()
     assert any("PostgreSQL 15 is not installed" in one for one in prepared.plan.refusals)
     assert any("another cluster" in one for one in prepared.plan.refusals)
+    assert "it would lie elsewhere" in prepared.plan.refusals
     with pytest.raises(Refused) as raised:
         bench.carry(prepared)
     assert "more reason" in raised.value.hint

@@ -232,6 +232,28 @@ def _ended(command: Command, text: str) -> Outcome:
     return Outcome(command=command, exit_code=0, stdout=text.encode())
 
 
+@pytest.mark.parametrize(
+    ("own", "carried", "astray"),
+    [
+        ('{"orders":{"type":"path"}}', '{"orders":{"type":"path"}}', False),
+        ('{"orders":{"type":"path"}}', "{}", True),
+        ("{}", "{}", False),
+    ],
+    ids=["beside it", "elsewhere", "none is there yet"],
+)
+def test_a_host_that_would_keep_it_elsewhere_is_seen(own: str, carried: str, astray: bool) -> None:
+    """By what lies below either name; with the repository at hand both are in one file, and nothing is asked."""
+    conversation = stanza(replace(CLUSTER, repositories=(replace(AWAY, pulls_from=BACK),))).astray()
+    commands = next(conversation)
+    assert [command.argv[2] for command in commands] == ["--stanza=orders", "--stanza=orders-history"]
+    with pytest.raises(StopIteration) as stop:
+        conversation.send(tuple(_ended(one, text) for one, text in zip(commands, (own, carried), strict=True)))
+    assert (stop.value.value is not None and "vault" in stop.value.value) is astray
+    with pytest.raises(StopIteration) as nothing:
+        next(stanza().astray())
+    assert nothing.value.value is None
+
+
 def test_what_was_carried_is_known_by_where_it_came_from() -> None:
     """Of this server alone; one with wrong pages, too, for it would have them the next time as well."""
     strange = {"carried-engine": "barman", "carried-server": "other", "carried-id": "b3"}
