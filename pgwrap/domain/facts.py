@@ -212,6 +212,8 @@ class ArchiveContents:
     """When the newest file was written, by the repository's clock."""
     ancestries: tuple[Ancestry, ...] = ()
     """The history of each timeline whose history file was read."""
+    directory: str | None = field(default=None, metadata=INTERNAL)
+    """Where its files lie, or their prefix in a bucket (Barman)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -35,9 +35,6 @@ class HistorySource(Protocol):
     def depart(self, request: CopyRequest) -> Conversation[Departure]:
         """How to restore a backup without the WAL that makes it consistent; EngineUnsupported for a snapshot."""
 
-    def wal_directory(self, cluster: Cluster, run_as: str | None) -> Conversation[str]:
-        """Where its WAL lies; EngineUnsupported where that is not on this host, else as other commands fail."""
-
     def wal_files(self, cluster: Cluster, directory: str, run_as: str | None) -> Conversation[tuple[WalFile, ...]]:
         """Every file of the WAL archive, in the order in which to carry them."""
 

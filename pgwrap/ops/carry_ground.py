@@ -14,7 +14,7 @@ from pgwrap.domain.model import Cluster, EngineKind, Fleet
 from pgwrap.domain.wal_file import WalFile
 from pgwrap.engines.history_port import HistorySource, HistoryStanza, Holdings, Side
 from pgwrap.engines.port import EngineVersion
-from pgwrap.errors import UsageError
+from pgwrap.errors import EngineUnsupported, UsageError
 from pgwrap.ops.foretelling import installation_of, version_of
 from pgwrap.ops.observing import must_be_read, observed
 from pgwrap.ops.scratch_copy import Tools, private_place, user_for_copies
@@ -121,7 +121,6 @@ def crossing(
     observation = observed(fleet, (source,), world, options.look_deadline)[source.name]
     must_be_read(source, observation)
     engine, other = world.engine(source.engine), world.engine(target.engine)
-    origin = engine.history_source()
     side = Side(
         installation=installation_of(fleet, target),
         version=world.converse(other.version(target.engine, target_user)),
@@ -139,10 +138,22 @@ def crossing(
         target_user=target_user,
         version=version_of(observation, engine.newest),
         observation=observation,
-        wals=world.converse(origin.wal_directory(source, source_user)),
-        origin=origin,
+        wals=_wals(source, observation),
+        origin=engine.history_source(),
         stanza=other.history_stanza(target, side),
     )
+
+
+def _wals(source: Cluster, observation: Observation) -> str:
+    """Where the source's WAL lies; EngineUnsupported where that is not on a disk of this host."""
+    directory = next((archive.directory for archive in observation.archives if archive.directory is not None), None)
+    if directory is None or not directory.startswith("/"):
+        raise EngineUnsupported(
+            f"the WAL of {source.name} lies in {directory or 'a place that Barman does not tell'}, not on this host",
+            hint="carry the history on the host whose disk holds it",
+            cluster=source.name,
+        )
+    return directory.rstrip("/")
 
 
 def _check_pair(source: Cluster, target: Cluster) -> None:

@@ -137,6 +137,7 @@ def contents(
         ranges=wal.ranges if wal is not None else () if empty else None,
         newest_at=max(times, default=wal.newest_at if wal is not None else None),
         ancestries=ancestries,
+        directory=report.settings.wals_directory,
     )
 
 

@@ -10,16 +10,14 @@ from collections.abc import Generator
 from typing import Final
 
 from pgwrap.domain.command import Command, Conversation, Outcome
-from pgwrap.domain.facts import Finding
 from pgwrap.domain.model import Cluster
 from pgwrap.domain.wal_file import WalFile, is_wal_name
 from pgwrap.engines.barman import commands
 from pgwrap.engines.barman.copy import check, restoring
-from pgwrap.engines.barman.failures import check_ran, read, reason
-from pgwrap.engines.barman.parse import parse_diagnosis, parse_wal_list
+from pgwrap.engines.barman.failures import check_ran, reason
 from pgwrap.engines.history_port import Departure
 from pgwrap.engines.port import CopyRequest
-from pgwrap.errors import EngineFailed, EngineUnsupported
+from pgwrap.errors import EngineFailed
 from pgwrap.records import dataclass
 
 _DEADLINE: Final = 60.0
@@ -32,10 +30,6 @@ class BarmanSource:
     def depart(self, request: CopyRequest) -> Conversation[Departure]:
         """See restore_to_consistency."""
         return restore_to_consistency(request)
-
-    def wal_directory(self, cluster: Cluster, run_as: str | None) -> Conversation[str]:
-        """See wal_directory."""
-        return wal_directory(cluster, run_as)
 
     def wal_files(self, cluster: Cluster, directory: str, run_as: str | None) -> Conversation[tuple[WalFile, ...]]:
         """See wal_files."""
@@ -51,27 +45,6 @@ def restore_to_consistency(request: CopyRequest) -> Generator[tuple[Command, ...
     words = ("--get-wal", "--target-immediate", "--target-action", "shutdown")
     command, there = yield from restoring(request, words)
     return Departure(command=command, check=lambda ended: check(request, ended), tablespaces=there)
-
-
-def wal_directory(cluster: Cluster, run_as: str | None) -> Generator[tuple[Command, ...], tuple[Outcome, ...], str]:
-    """Where the WAL of a server lies, as Barman says; EngineUnsupported where that is not on its disk."""
-    instance, name = cluster.engine, cluster.engine_name
-    (diagnosed,) = yield (commands.diagnose(instance, run_as, _DEADLINE),)
-    diagnosis = read(diagnosed, parse_diagnosis)
-    servers = () if isinstance(diagnosis, Finding) else diagnosis.servers
-    settings = next((one.settings for one in servers if one.name == name), None)
-    if settings is None:  # another server of the installation may have ended the diagnosis
-        (listed,) = yield (commands.wal_list(instance, name, run_as, _DEADLINE),)
-        answer = read(listed, lambda text: parse_wal_list(text, cluster.postgres.wal_segment_size))
-        if isinstance(answer, Finding):
-            raise EngineFailed(answer.message, hint=answer.hint, cluster=cluster.name)
-        settings = answer.settings
-    directory = settings.wals_directory
-    if directory is None or not directory.startswith("/"):
-        message = f"the WAL of {name} lies in {directory or 'a place that Barman does not tell'}, not on this host"
-        hint = "carry the history on the host whose disk holds it"
-        raise EngineUnsupported(message, hint=hint, cluster=cluster.name)
-    return directory.rstrip("/")
 
 
 def wal_files(

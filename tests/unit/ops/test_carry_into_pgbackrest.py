@@ -23,7 +23,7 @@ from pgwrap.domain.wal import Lsn, Segment, SegmentRange, Timeline
 from pgwrap.domain.wal_file import WalFile
 from pgwrap.engines.history_port import CarriedSet, ConsistentCopy, Departure, Holdings, Side
 from pgwrap.engines.port import CopyRequest, EngineVersion, ObserveRequest
-from pgwrap.errors import Busy, EngineFailed, Refused, UsageError
+from pgwrap.errors import Busy, EngineFailed, EngineUnsupported, Refused, UsageError
 from pgwrap.ops.carry_into_pgbackrest import (
     CarryOptions,
     CarryTools,
@@ -79,6 +79,7 @@ class Engines:
     newest = EngineVersion((3, 20))
     name = "new-history"
     apart: str | None = None
+    wals: str | None = None
     one_at_a_time = False
 
     # Barman
@@ -93,8 +94,9 @@ class Engines:
     def observe(self, request: ObserveRequest) -> Conversation[tuple[Observation, ...]]:
         yield ()
         archive = ArchiveContents(
-            repository="repo1", archive=None, segment_size=SIZE, ranges=(SegmentRange(Timeline(1), 1, 9),)
-        )
+            repository="repo1", archive=None, segment_size=SIZE, ranges=(SegmentRange(Timeline(1), 1, 9),),
+            directory=self.wals or str(self.path / "wals"),
+        )  # fmt: skip
         return (
             Observation(
                 engine="barman", engine_name="old", engine_version="3.20.1", backups=self.backups, archives=(archive,),
@@ -117,10 +119,6 @@ class Engines:
 
         command = Command(argv=("restore", request.backup.id, request.data))
         return Departure(command=command, check=check, tablespaces=())
-
-    def wal_directory(self, cluster: Cluster, run_as: str | None) -> Conversation[str]:
-        yield ()
-        return str(self.path / "wals")
 
     def wal_files(self, cluster: Cluster, directory: str, run_as: str | None) -> Conversation[tuple[WalFile, ...]]:
         yield ()
@@ -438,6 +436,13 @@ def test_what_stands_against_it_is_told_beforehand_and_refused(bench: Bench) -> 
     with pytest.raises(Refused) as raised:
         bench.carry(prepared)
     assert "more reason" in raised.value.hint
+
+
+def test_wal_in_a_bucket_is_not_on_this_host(bench: Bench) -> None:
+    """Barman 3.18 and later."""
+    bench.engines.wals = "s3://bucket/wals"
+    with pytest.raises(EngineUnsupported, match="s3://bucket"):
+        bench.plan()
 
 
 def test_the_other_way_round_is_another_command(bench: Bench) -> None:

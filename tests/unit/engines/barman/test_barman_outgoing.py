@@ -97,38 +97,6 @@ def test_only_wal_files_are_listed_histories_first() -> None:
     assert files[1].path == "/w/0000000100000000/000000010000000000000003"
 
 
-def answered(*answers: tuple[str, int]) -> str:
-    """Where the WAL lies, by these answers to one question after the other."""
-    conversation = BarmanSource().wal_directory(CLUSTER, "barman")
-    commands = next(conversation)
-    for stdout, exit_code in answers:
-        try:
-            commands = conversation.send((ended(commands[0], stdout, exit_code),))
-        except StopIteration as stop:
-            directory: str = stop.value
-            return directory
-    raise AssertionError(commands)
-
-
-def diagnosis(directory: str, name: str = "billing") -> str:
-    """What `diagnose` says of one server."""
-    server = {"config": {"wals_directory": directory}, "status": {}, "backups": {}, "wals": {}}
-    return json.dumps({"global": {}, "servers": {name: server}})
-
-
-def test_barman_says_where_its_wal_lies() -> None:
-    """Whatever is configured; where another server ended the diagnosis, this one is asked by itself."""
-    assert answered((diagnosis("/srv/wals/"), 0)) == "/srv/wals"
-    alone = json.dumps({"config": {"wals_directory": "/srv/wals"}, "backups": {}, "wals": []})
-    assert answered(("EXCEPTION", 1), (alone, 0)) == "/srv/wals"
-
-
-def test_wal_in_a_bucket_is_not_on_this_host() -> None:
-    """3.18 and later."""
-    with pytest.raises(EngineUnsupported, match="s3://"):
-        answered((diagnosis("s3://bucket/wals"), 0))
-
-
 def test_what_cannot_be_listed_is_an_error() -> None:
     """Never an empty archive."""
     conversation = BarmanSource().wal_files(CLUSTER, "/w", "barman")
