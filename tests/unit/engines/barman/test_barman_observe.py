@@ -74,6 +74,7 @@ def test_every_version_gives_the_same_facts(replay: Replays, cluster: Clusters, 
     assert ["standalone", False, False, False] == [backup.held for backup in seen.backups]
     assert ("REDUNDANCY 2, minimum redundancy 1", "barman cron") == (seen.policy, seen.enforced_by)
     assert 1 == len(seen.archives[0].ranges or ())
+    assert (seen.archives[0].directory or "").endswith("/s1/wals")
     assert [f"s1_{version.replace('.', '_')}"] == [slot.name for slot in seen.slots]
     assert [] == codes(seen)
 
