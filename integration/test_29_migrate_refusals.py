@@ -150,10 +150,23 @@ def without_server(moved: Move, what: str, *more: str) -> Ran:
     clients = made.room.directory("clients", mode=0o755)
     for name in ("psql", "pg_basebackup", "pg_receivewal", "pg_isready"):
         shutil.copy2(binaries / name, clients / name)
-    hide = 'mount --bind "$1" "$2" && shift 2 && exec "$@"'
+    # In a chroot / is no mount, which cannot be made private, and is in a namespace of its own already.
+    hide = '{ mount --make-rprivate / 2>/dev/null || true; } && mount --bind "$1" "$2" && shift 2 && exec "$@"'
     argv = ("pgwrap", "migrate", what, NEW, *more, "--directory", str(made.room.directory("scratch")))
     return run(
-        ("unshare", "--mount", "sh", "-ec", hide, "sh", str(clients), str(binaries), *argv),
+        (
+            "unshare",
+            "--mount",
+            "--propagation",
+            "unchanged",
+            "sh",
+            "-ec",
+            hide,
+            "sh",
+            str(clients),
+            str(binaries),
+            *argv,
+        ),
         check=False,
         deadline=DEADLINE,
         directory=made.room.path,
