@@ -44,9 +44,9 @@ class Move:
 
 
 @contextmanager
-def move(room: Room, to: str) -> Iterator[Move]:
+def move(room: Room, to: str, *, segment_megabytes: int = 16) -> Iterator[Move]:
     """A running server, backed up by nobody yet, and its spec."""
-    with postgres_server(room, NEW) as server:
+    with postgres_server(room, NEW, segment_megabytes=segment_megabytes) as server:
         prepare_for_barman(server)
         prepare_places(room)
         source = "barman" if to == "pgbackrest" else "pgbackrest"

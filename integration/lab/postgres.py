@@ -157,12 +157,17 @@ def describe_server(room: Room, name: str, *, listens: bool = False) -> Postgres
 
 @contextmanager
 def postgres_server(
-    room: Room, name: str, settings: Mapping[str, str] | None = None, *, listens: bool = False
+    room: Room,
+    name: str,
+    settings: Mapping[str, str] | None = None,
+    *,
+    listens: bool = False,
+    segment_megabytes: int = 16,
 ) -> Iterator[PostgresServer]:
     """A running cluster, stopped on the way out."""
     server = describe_server(room, name, listens=listens)
     room.directory("data")
-    server.initialise()
+    server.initialise(segment_megabytes)
     server.configure(settings or {})
     server.start()
     try:
