@@ -48,7 +48,7 @@ class Kind:
 
 KINDS = {
     "barman, gzip": Kind(source="barman", backup=", compression: gz", wal=", compression: gz"),
-    "barman, lz4 and xz": Kind(source="barman", backup=", compression: lz4", wal=", compression: xz", since="3.12"),
+    "barman, gzip and xz": Kind(source="barman", backup=", compression: gz", wal=", compression: xz", since="3.12"),
     "barman, incremental": Kind(
         source="barman", kinds=("full", "incremental"), since="3.11", postgres=17, settings={"summarize_wal": "on"}
     ),
