@@ -106,10 +106,12 @@ class ScratchDirectories:
         return alive + ((claim.path,) if os.path.lexists(claim.path) else ())
 
     def complete(self, place: ScratchPlace, owner: str | None, *, signal: bool) -> bool:
-        """Barman 3.13 leaves pg_wal out of an incremental backup, and recovery.signal where it has copied all WAL."""
+        """Barman 3.13 leaves pg_wal out of an incremental backup, pg_tblspc too where it has no tablespace, and
+        recovery.signal where it has copied all WAL."""
         try:
-            if not os.path.lexists(f"{place.data}/pg_wal"):
-                _private(f"{place.data}/pg_wal", owner)
+            for name in ("pg_wal", "pg_tblspc"):
+                if not os.path.lexists(f"{place.data}/{name}"):
+                    _private(f"{place.data}/{name}", owner)
             file = Path(place.data) / "recovery.signal"
             if not signal or os.path.lexists(file):
                 return False

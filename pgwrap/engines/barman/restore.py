@@ -56,7 +56,7 @@ def restore_job(request: RestoreRequest) -> RestoreJob:
         written=tuple(_written(request)),
         settings=tuple(_settings(request)),
         unless_signalled=_unless_signalled(request),
-        directories=("pg_wal",),
+        directories=("pg_wal", "pg_tblspc"),
         copied_wal=None if request.fetch_wal or request.target.time is None else _WAL,
         notes=tuple(_notes(request)),
     )

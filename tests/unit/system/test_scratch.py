@@ -153,6 +153,23 @@ def test_a_settled_copy_is_as_its_original_was(short: Path) -> None:
     assert () == scratch.remove(claim(short))
 
 
+def test_what_barman_leaves_out_of_a_copy_is_put_there(short: Path) -> None:
+    """Directories that PostgreSQL does not start without, empty and for nobody else; what is there stays."""
+    scratch = ScratchDirectories()
+    place = scratch.make(claim(short), None)
+    (Path(place.data) / "pg_tblspc").mkdir()
+    (Path(place.data) / "pg_tblspc" / "16389").touch()
+    assert scratch.complete(place, None, signal=True) is True
+    assert scratch.complete(place, None, signal=True) is False
+    made = Path(place.data) / "pg_wal"
+    assert (made.stat().st_mode & 0o777, list(made.iterdir())) == (0o700, [])
+    assert [one.name for one in (Path(place.data) / "pg_tblspc").iterdir()] == ["16389"]
+    (Path(place.data) / "pg_tblspc" / "16389").unlink()
+    (Path(place.data) / "pg_tblspc").rmdir()
+    scratch.complete(place, None, signal=False)
+    assert (Path(place.data) / "pg_tblspc").is_dir()
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
 def test_a_copy_is_handed_over_whole_and_no_link_followed(short: Path) -> None:
     """Its tablespaces, too; what a link in it leads to is nobody's to give."""
