@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,10 +22,9 @@ from integration.conftest import QUIET_RPO
 from integration.figures import Figure, Sample
 from integration.lab.answers import cluster, status
 from integration.lab.carrying import Carrier
-from integration.lab.estate import Estate, search_path
-from integration.lab.machine import CHECKOUT, Machine
+from integration.lab.estate import Estate
+from integration.lab.machine import Machine
 from integration.lab.moving import NEW, OLD, Move, backed_up, move
-from integration.lab.process import run
 from integration.lab.room import room
 
 SCALE = 20
@@ -231,7 +229,7 @@ class IntoPgbackrest:
 
     def _crossing(self) -> float:
         words = ("carry", OLD, NEW, str(self.made.room.directory("carry")))
-        return self._checked(_program(self.made, "crossing", *words))
+        return self._checked(self.made.laboratory("crossing", *words, deadline=DEADLINE).seconds)
 
     def _checked(self, seconds: float) -> float:
         """The seconds, if all of the WAL is in the archive."""
@@ -354,21 +352,11 @@ class IntoBarman:
         os.sync()
 
     def _carry(self) -> float:
-        return self._checked(_program(self.made, "carrying_into_barman", str(self.made.spec), "all", OLD, NEW))
+        words = ("carrying_into_barman", str(self.made.spec), "all", OLD, NEW)
+        return self._checked(self.made.laboratory(*words, deadline=DEADLINE).seconds)
 
     def _checked(self, seconds: float) -> float:
         return _held(self.there, self.names, seconds)
-
-
-def _program(made: Estate, module: str, *words: str) -> float:
-    """Wall seconds of a program of the laboratory's, which does what `pgwrap migrate` does."""
-    environment = {
-        "PGWRAP_CONFIG": str(made.spec),
-        "PATH": search_path(made.room.machine),
-        "PYTHONPATH": str(CHECKOUT),
-    }
-    argv = (sys.executable, "-m", f"integration.lab.{module}", *words)
-    return run(argv, environment=environment, directory=CHECKOUT, deadline=DEADLINE).seconds
 
 
 def _held(there: set[str] | frozenset[str], wanted: set[str] | frozenset[str], seconds: float) -> float:

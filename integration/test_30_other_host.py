@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -16,11 +15,9 @@ from dataclasses import dataclass, replace
 import pytest
 
 from integration.lab.answers import Json, cluster, status
-from integration.lab.estate import search_path
-from integration.lab.machine import CHECKOUT, Machine
+from integration.lab.machine import Machine
 from integration.lab.moving import NEW, OLD, Move, back_up, backed_up, move
 from integration.lab.other_host import OtherHost, other_host, other_user, repository_words
-from integration.lab.process import Ran, run
 from integration.lab.room import room
 from integration.lab.sshd import can_serve
 from pgwrap.engines.pgbackrest.repository_side import ON_EITHER_SIDE
@@ -43,21 +40,10 @@ class Apart:
     moved: Move
     there: OtherHost
 
-    def program(self, module: str, *words: str, check: bool = True) -> Ran:
-        """A program of the laboratory's that carries."""
-        environment = {
-            "PGWRAP_CONFIG": str(self.moved.made.spec),
-            "PATH": search_path(self.moved.made.room.machine),
-            "PYTHONPATH": str(CHECKOUT),
-            **self.moved.made.environment,
-        }
-        argv = (sys.executable, "-m", f"integration.lab.{module}", *words)
-        return run(argv, environment=environment, directory=CHECKOUT, check=check, deadline=300)
-
-    def carry_there(self, *, check: bool = True) -> Ran:
+    def carry_there(self) -> None:
         """From Barman here into the repository there."""
         place = self.moved.made.room.directory("carry")
-        return self.program("crossing", "carry", OLD, NEW, str(place), check=check)
+        self.moved.made.laboratory("crossing", "carry", OLD, NEW, str(place))
 
     def sets(self) -> list[Json]:
         """What pgBackRest there lists of what was carried."""
@@ -113,7 +99,7 @@ def test_without_the_way_back_it_is_said_what_to_add(into: Apart) -> None:
     text = made.spec.read_text()
     made.spec.write_text(text.replace(repository_words(into.there), repository_words(into.there, pulls=False)))
     try:
-        ran = into.program("crossing", "plan", OLD, NEW, str(made.room.directory("carry")), check=False)
+        ran = into.moved.made.laboratory("crossing", "plan", OLD, NEW, str(made.room.directory("carry")), check=False)
     finally:
         made.spec.write_text(text)
     if not anywhere(made.room.machine):
@@ -149,7 +135,7 @@ def test_a_repository_that_only_the_own_stanza_knows_is_refused(into: Apart) -> 
     text, own = there.config.read_text(), f"repo1-path={there.repository}\n"
     there.config.write_text(text.replace(own, f"repo1-path={there.place}/elsewhere\n") + own)
     try:
-        ran = into.program("crossing", "plan", OLD, NEW, str(made.room.directory("carry")))
+        ran = into.moved.made.laboratory("crossing", "plan", OLD, NEW, str(made.room.directory("carry")))
     finally:
         there.config.write_text(text)
     assert "would lie in another repository" in " ".join(json.loads(ran.stdout)["refusals"])
@@ -191,7 +177,7 @@ def back(machine: Machine) -> Iterator[Apart]:
 def test_a_history_is_carried_from_the_other_host(back: Apart) -> None:
     """Both are Barman's then, with all WAL, and restore there."""
     made = back.moved.made
-    back.program("carrying_into_barman", str(made.spec), "all", OLD, NEW)
+    back.moved.made.laboratory("carrying_into_barman", str(made.spec), "all", OLD, NEW)
     assert list(made.barman.backup_states(NEW).values()) == ["DONE"] * 2
     wals = {path.name for path in (made.barman.home / NEW / "wals").glob("*/0000*")}
     assert wals

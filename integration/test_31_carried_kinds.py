@@ -5,7 +5,6 @@ built on others, copied file by file, with segments of another size.
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,10 +12,8 @@ from dataclasses import dataclass, field
 import pytest
 
 from integration.lab.answers import Json, cluster, status
-from integration.lab.estate import search_path
-from integration.lab.machine import CHECKOUT, Machine
+from integration.lab.machine import Machine
 from integration.lab.moving import NEW, OLD, Move, back_up, backed_up, move
-from integration.lab.process import run
 from integration.lab.room import room
 from pgwrap.engines.port import EngineVersion
 
@@ -100,18 +97,7 @@ def carried(moved: Move) -> str:
     words = ("crossing", "carry", OLD, NEW, str(made.room.directory("carry")))
     if moved.to == "barman":
         words = ("carrying_into_barman", str(made.spec), "all", OLD, NEW)
-    environment = {
-        "PGWRAP_CONFIG": str(made.spec),
-        "PATH": search_path(made.room.machine),
-        "PYTHONPATH": str(CHECKOUT),
-    }
-    module, *more = words
-    ran = run(
-        (sys.executable, "-m", f"integration.lab.{module}", *more),
-        environment=environment,
-        directory=CHECKOUT,
-        deadline=300,
-    )
+    ran = made.laboratory(*words)
     return ran.stdout + ran.stderr
 
 

@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from integration.lab.machine import Machine
+from integration.lab.machine import CHECKOUT, Machine
 from integration.lab.native import NativeBarman, NativePgbackrest, prepare_for_barman, wait_for_backups, wait_for_stream
 from integration.lab.postgres import PostgresServer, postgres_server
 from integration.lab.process import Ran, run
@@ -129,6 +129,17 @@ class Estate:
                 **environment,
             },
         )
+
+    def laboratory(self, module: str, *words: str, check: bool = True, deadline: float = 300.0) -> Ran:
+        """Run a program of the laboratory's, which does what a part of `pgwrap` does, with what `pgwrap` finds."""
+        environment = {
+            "PGWRAP_CONFIG": str(self.spec),
+            "PATH": search_path(self.room.machine),
+            "PYTHONPATH": str(CHECKOUT),
+            **self.environment,
+        }
+        argv = (sys.executable, "-m", f"integration.lab.{module}", *words)
+        return run(argv, environment=environment, directory=CHECKOUT, check=check, deadline=deadline)
 
     def render(self) -> Ran:
         """Put the native files in place."""
